@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the subcommands share. */
+#pragma once
+
+/* Exit statuses (man scrim, EXIT STATUS). */
+enum {
+	EXIT_SCRIM_FAILED = 125,
+	EXIT_CANNOT_EXECUTE = 126,
+	EXIT_NOT_FOUND = 127,
+};
+
+/* A subcommand: argv[0] is its own name. Returns the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+
+/* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

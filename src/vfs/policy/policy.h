@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy: rules read from profiles, files and the command line, compiled once into a matcher and sealed.
+ *
+ * A policy is made by policy_new(), filled by policy_add_*(), and closed by policy_compile(); after that it is
+ * immutable (its memory is read-only, and mseal'ed where the kernel can) and may be used by any number of threads.
+ * Meanings: docs and ../shared SEMANTICS (patterns, order, combinations, names that move).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/errmsg.h"
+
+enum visibility {
+	VIS_SHOW,
+	VIS_HIDE, /* ENOENT */
+	VIS_DENY, /* EACCES */
+	VIS_WAY,  /* hidden or denied by its own rule, but a literal ancestor of something shown: can be walked and
+		     stat'ed, lists only the way down, nothing can be created, changed or removed in it */
+};
+
+enum content {
+	CONTENT_PLAIN,
+	CONTENT_MASK,
+	CONTENT_CRYPT, /* not served yet: policy_compile() refuses it, saying so */
+};
+
+enum write_mode {
+	WRITE_FREE,
+	WRITE_APPEND,
+	WRITE_READONLY,
+};
+
+/* How masked content is made; options of the mask rule. */
+enum mask_kind {
+	MASK_EMPTY,
+	MASK_WITH,   /* with=FILE */
+	MASK_REDACT, /* redact=REGEX */
+};
+
+/* One rule, as it was written. Strings live as long as the policy. */
+struct rule {
+	const char *verb;    /* "hide", "show", "env-hide", ... */
+	const char *pattern; /* as written, after variables */
+	const char *origin;  /* file name, "profile agent" or "command line" */
+	unsigned line;	     /* 1-based; 0 on the command line */
+	uint32_t index;	     /* its place in the order: later wins */
+	bool literal;	     /* no wildcard in it: `canonical` is set */
+	const char *canonical;	/* literal rules: the resolved path that is matched */
+	const char *literal_prefix; /* canonical longest wildcard-free directory prefix, "/" at least */
+	enum mask_kind mask_kind;
+	const char *mask_argument; /* with=FILE (absolute) or redact=REGEX; NULL for MASK_EMPTY */
+	bool mask_discard;	   /* write=discard */
+};
+
+#define RULE_NONE (-1)
+
+/* What the policy says of one name: three independent parts and the rule that decided each (RULE_NONE: default). */
+struct verdict {
+	enum visibility visibility;
+	enum content content;
+	enum write_mode write;
+	int32_t visibility_rule;
+	int32_t content_rule;
+	int32_t write_rule;
+};
+
+/*
+ * Where the matcher stands after some path: the rules decided so far and the trie nodes that can still match
+ * below. It is a value: copying it is a memcpy of match_state_size() bytes. policy_compile() refuses a policy that
+ * could need more than MATCH_NODES_MAX nodes at once, so stepping cannot fail.
+ */
+#define MATCH_NODES_MAX 1024
+struct match_state {
+	int32_t best[3]; /* rule index that decides visibility, content, write at this name; RULE_NONE */
+	uint32_t count;
+	uint32_t node[MATCH_NODES_MAX]; /* sorted, unique; only the first `count` are defined */
+};
+
+struct policy;
+
+/* An env rule: `env hide GLOB`, `env set NAME=VALUE`, in order. */
+struct env_rule {
+	bool set;	   /* else hide */
+	const char *name;  /* the name, or the glob */
+	const char *value; /* set only */
+};
+
+/* What ${HOME}, ${CWD} and other variables mean while rules are read; strings are copied. */
+struct policy_context {
+	const char *home; /* the user's home, absolute */
+	const char *cwd;  /* scrim's own working directory, absolute */
+	const char *(*getenv)(const char *name); /* NULL: getenv(3) */
+	const char *profile_dirs[4]; /* searched in order by policy_add_profile(); NULL-terminated or 4 */
+	bool trust_any_owner; /* tests only: skip the check that policy files are not writable by others */
+};
+
+/* All return 0 or a negative errno with MSG filled in (file:line:column, the line, a caret, the remedy). */
+int policy_new(const struct policy_context *context, struct policy **ret);
+struct policy *policy_free(struct policy *policy); /* takes NULL, returns NULL */
+int policy_add_profile(struct policy *policy, const char *name, struct errmsg *msg);
+int policy_add_file(struct policy *policy, const char *path, struct errmsg *msg);
+/* TEXT is one rule of the command line, e.g. "hide ~/.ssh"; relative patterns stand under cwd. */
+int policy_add_rule(struct policy *policy, const char *text, struct errmsg *msg);
+/* VERB and GLOB given apart (--hide GLOB); GLOB is never split at spaces. */
+int policy_add_verb(struct policy *policy, const char *verb, const char *glob, struct errmsg *msg);
+/* Resolve literal prefixes, build the matcher, seal. Nothing can be added afterwards. */
+int policy_compile(struct policy *policy, struct errmsg *msg);
+
+/* Looking at it. */
+uint32_t policy_rule_count(const struct policy *policy);
+const struct rule *policy_rule(const struct policy *policy, uint32_t index);
+uint32_t policy_env_count(const struct policy *policy);
+const struct env_rule *policy_env(const struct policy *policy, uint32_t index);
+/* Warnings found while reading or compiling (no rule at all, a show with a wildcard...); NULL past the last. */
+const char *policy_warning(const struct policy *policy, uint32_t index);
+
+/* Which parts any rule speaks of: decides what has to be trapped. */
+struct policy_needs {
+	bool hide;     /* some name may be hidden, or listed as the way down only */
+	bool deny;
+	bool mask;
+	bool mask_discard;
+	bool append;
+	bool readonly;
+	bool crypt;
+};
+void policy_needs(const struct policy *policy, struct policy_needs *ret);
+
+/*
+ * Matching. All of these are pure, allocate nothing and may run in any thread.
+ * Steps are bounded by a constant times components times active nodes; policy_steps() counts them for the tests.
+ */
+void match_root(const struct policy *policy, struct match_state *ret);
+/* After one more component NAME (LEN bytes, no slash, not "." or ".."). FROM and RET may be the same. */
+void match_step(const struct policy *policy, const struct match_state *from, const char *name, size_t len,
+		struct match_state *ret);
+/* The state after a whole canonical absolute path. */
+void match_path(const struct policy *policy, const char *path, size_t len, struct match_state *ret);
+void match_verdict(const struct policy *policy, const struct match_state *state, struct verdict *ret);
+/* The usual case in one call: the verdict on a canonical absolute path; -EACCES never, cannot fail. */
+void policy_verdict(const struct policy *policy, const char *path, size_t len, struct verdict *ret);
+
+/* The states are equal: same verdict, same residual rules. A name may move between them freely. */
+bool match_equal(const struct match_state *a, const struct match_state *b);
+/* Somewhere strictly beneath this directory a name may have another visibility: its listings need filtering. */
+bool match_hides_below(const struct policy *policy, const struct match_state *state);
+/* A literal rule, or the literal prefix of a rule, lies at this name or beneath it. */
+bool match_literal_below(const struct policy *policy, const struct match_state *state);
+/* This name is a directory of the literal prefix of some rule (rmdir on it is EBUSY). */
+bool match_is_anchor(const struct policy *policy, const struct match_state *state);
+
+/* Every rule whose pattern covers PATH, for `scrim explain`: calls EACH in rule order. */
+void policy_explain(const struct policy *policy, const char *path, size_t len,
+		    void (*each)(const struct rule *rule, void *userdata), void *userdata);
+
+/* Matcher steps taken by this thread since the last call (tests). */
+uint64_t policy_steps(void);
