@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard pages: memory of the caller that the caller cannot change, at one fixed address in every address space
+ * of the view.
+ *
+ * One sealed memfd for the whole run (F_SEAL_SHRINK|GROW|FUTURE_WRITE|SEAL), written by the supervisor through its
+ * own mapping, mapped PROT_READ|PROT_EXEC, MAP_SHARED at GUARD_ADDRESS in each process: by the command's first
+ * process itself before its first exec, afterwards by steering at every PTRACE_EVENT_EXEC; fork inherits it. The
+ * filter refuses every call that could unmap, move, remap or reprotect anything below GUARD_END, which holds on
+ * kernels without mseal too.
+ *
+ * Layout: the first GUARD_CODE_BYTES hold `syscall; ud2`; then GUARD_SLOTS slots of GUARD_SLOT_BYTES. A steer in
+ * flight owns one slot for itself, so that threads and vfork children that share an address space never share a text.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUARD_ADDRESS 0x10000ul
+#define GUARD_BYTES 0x10000ul
+#define GUARD_END (GUARD_ADDRESS + GUARD_BYTES)
+#define GUARD_CODE_BYTES 256ul
+#define GUARD_SLOT_BYTES 128ul
+#define GUARD_SLOTS ((GUARD_BYTES - GUARD_CODE_BYTES) / GUARD_SLOT_BYTES)
+
+struct guard;
+
+/* Make the memfd and the supervisor's mapping. Returns 0 or a negative errno. */
+int guard_new(struct guard **ret);
+struct guard *guard_free(struct guard *guard);
+
+/* The read-only descriptor that is mapped into callers (owned by the guard). */
+int guard_fd(const struct guard *guard);
+/* Its device and inode, to recognise the mapping in /proc/PID/maps. */
+void guard_identity(const struct guard *guard, uint64_t *ret_dev, uint64_t *ret_ino);
+
+/* Map it in the calling process itself (the command, before its first exec). Async-signal-safe. 0 or negative errno. */
+int guard_map_self(const struct guard *guard);
+
+/* Take a free slot, waiting while all are in use. Thread-safe. Returns the slot's number. */
+unsigned guard_take_slot(struct guard *guard);
+void guard_release_slot(struct guard *guard, unsigned slot);
+/* Write a slot (LEN <= GUARD_SLOT_BYTES); only its owner does. Returns the address in the caller. */
+uint64_t guard_write_slot(struct guard *guard, unsigned slot, const void *bytes, size_t len);
+/* Address in the caller of the `syscall` instruction. */
+uint64_t guard_syscall_address(const struct guard *guard);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Steering: while a caller is held in a notification, make its own thread run a system call of our choosing, then let
+ * it go on as if its own call had returned that result. For calls that nobody can do in a caller's stead: chdir,
+ * execve, connect, O_PATH and blocking opens. No permanent tracer: SEIZE, INTERRUPT, release the notification, step
+ * the call from the guard page, restore, DETACH.
+ *
+ * How an object reaches the caller: not by a descriptor in the caller's table, which a sibling thread could exchange
+ * by dup2, but by name. The *vault* is a process that shares the supervisor's descriptor table and does nothing; the
+ * guard slot holds the text "/proc/VAULT/fd/N", N being the supervisor's own O_PATH descriptor of the object, which
+ * stays open and unchanged until the steer is over. Nobody in the view can reach /proc/VAULT (path calls are
+ * mediated), nor change the text, nor the descriptor.
+ *
+ * The steered call meets the filter again; steer_expects() recognises the notification by thread, number and
+ * arguments, all of them fixed by the tracer at the syscall-entry stop, and only then it may be continued.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/seccomp.h>
+
+#include "intercept/steer/guard.h"
+
+enum steer_kind {
+	STEER_CALL, /* run nr(args) with one argument pointing to the slot; its result is the caller's result */
+	STEER_EXEC, /* execve of an approved ELF file, verified and presented as the kernel would have */
+};
+
+enum steer_slot {
+	SLOT_PATH,     /* the slot holds "/proc/VAULT/fd/N" */
+	SLOT_SOCKADDR, /* the slot holds a struct sockaddr_un of that path; the length argument is set too */
+};
+
+/* How an exec is to look and what it may map (filled by proc/exec, see proc/exec.h). Strings are copied. */
+struct steer_exec {
+	/* What may be mapped when the new image stands: the file itself and its PT_INTERP (ino 0: none). */
+	uint64_t exe_dev, exe_ino;
+	uint64_t interp_dev, interp_ino;
+	char execfn[4096]; /* AT_EXECFN: the text the caller gave (a script's is the script's) */
+	char comm[16];	   /* task name: basename of that text, cut to 15 bytes */
+	/*
+	 * A script: argv is rewritten as the kernel does: [interpreter, optional argument, script text, argv[1]...].
+	 * `prefix_count` strings replace argv[0]; 0: argv is the caller's own.
+	 */
+	unsigned prefix_count;
+	const char *prefix[8];
+};
+
+struct steer_job {
+	enum steer_kind kind;
+	int fd;		      /* our descriptor of the object; owned by the job, closed when it is over */
+	struct seccomp_notif notif; /* the held notification (id, pid = tid, data) */
+	/* STEER_CALL and STEER_EXEC: */
+	int nr;		   /* system call to run */
+	uint64_t args[6];
+	int slot_arg;	   /* which argument is replaced by the slot's address */
+	int length_arg;	   /* SLOT_SOCKADDR: which argument is replaced by the address length; else -1 */
+	enum steer_slot slot;
+	bool may_block;	   /* signals stay deliverable: an interrupted call is handed back to the kernel's own restart
+			      logic as if the caller's original call had been interrupted */
+	struct steer_exec *exec; /* STEER_EXEC only; owned by the job (free()) */
+	/*
+	 * Called once in a steering thread when the job is over, before `fd` and `exec` are freed: RESULT is what the
+	 * caller got (negative errno, or >= 0), or -ESRCH when it died. May be NULL. Must not block.
+	 */
+	void (*done)(const struct steer_job *job, long result, void *userdata);
+	void *userdata;
+};
+
+struct steer;
+
+struct steer_config {
+	int listener;	     /* seccomp listener; not owned */
+	pid_t vault;	     /* pid of the process that shares our descriptor table */
+	struct guard *guard; /* not owned */
+	unsigned deadline_ms; /* a step that takes longer than this (and is not may_block) kills the caller; 0: 10000 */
+};
+
+int steer_new(const struct steer_config *config, struct steer **ret);
+/* Waits until no job is in flight. */
+struct steer *steer_free(struct steer *steer);
+
+/*
+ * Hand over a held notification. Always answers it: with the result, or with an error when the caller cannot be
+ * seized (EPERM: somebody else traces it; counted in steer_stats). Thread-safe; does not block on the caller. Threads
+ * of the engine grow with the jobs in flight (blocking calls hold one each), idle ones are kept.
+ * On failure to queue (-ENOMEM, -EAGAIN) the job stays the caller's own and nothing was answered.
+ */
+int steer_submit(struct steer *steer, const struct steer_job *job);
+
+/*
+ * Is this notification the steered call itself, exactly as the tracer left it (thread, number, all arguments)? Then
+ * the worker answers it with SECCOMP_USER_NOTIF_FLAG_CONTINUE. Cheap when nothing is in flight. Consumes the
+ * expectation. For an exec the guard's page for the new image is prepared by the engine, not by the worker.
+ */
+bool steer_expects(struct steer *steer, const struct seccomp_notif *notif);
+
+struct steer_stats {
+	uint64_t calls, execs;	    /* completed */
+	uint64_t busy;		    /* refused: already traced */
+	uint64_t died;		    /* the caller died in the middle */
+	uint64_t killed;	    /* killed by us: wrong image, deadline, a stop that cannot be */
+	uint64_t signals_held;	    /* SIGSTOPs re-sent, signals that were pending during a steer */
+	uint64_t restarts;	    /* may_block calls handed back to the kernel's restart logic */
+};
+void steer_get_stats(struct steer *steer, struct steer_stats *ret);
