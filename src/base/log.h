@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log of refusals: JSON lines, bounded, drops counted. Writers (workers) never block on the disk: an event is
+ * copied into a fixed ring and a thread of the log writes it. Path bytes are escaped; no content is ever logged.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a refusal was about; also the counters of the summary. */
+enum refusal {
+	REFUSAL_HIDDEN,
+	REFUSAL_DENIED,
+	REFUSAL_MASKED_WRITE,
+	REFUSAL_APPEND,
+	REFUSAL_READONLY,
+	REFUSAL_UNSERVED, /* a call that scrim refuses whatever the policy (not mediated yet, traced, set-id...) */
+	REFUSAL_COUNT,
+};
+
+/* Counters shared between the supervisor and the front process (anonymous shared memory); plain atomics. */
+struct run_counters {
+	_Atomic uint64_t refusals[REFUSAL_COUNT];
+	_Atomic uint64_t dropped; /* events that did not fit the ring or the file */
+};
+
+struct log_event {
+	pid_t pid;
+	enum refusal refusal;
+	int error;	      /* positive errno the caller got */
+	const char *syscall;
+	const char *path;     /* not NUL-terminated; may be NULL */
+	size_t path_len;
+	const char *rule;     /* "hide ~/.ssh"; NULL when no rule decided */
+	const char *origin;   /* "FILE:LINE" or "command line"; may be NULL */
+	const char *note;     /* remedy or reason; may be NULL */
+};
+
+struct log;
+
+struct log_config {
+	int fd;		    /* where lines go; owned by the log from now on; -1: count only */
+	uint64_t max_bytes; /* the file stops growing there (a last line says how many were dropped); 0: 4 MiB */
+	struct run_counters *counters; /* not owned; may be NULL */
+};
+
+/* Returns 0 or a negative errno; the thread is started by log_start(), which must follow any fork. */
+int log_new(const struct log_config *config, struct log **ret);
+int log_start(struct log *log);
+/* Count and queue an event; its strings are copied (paths cut at 512 bytes). Thread-safe, never blocks on I/O. */
+void log_refusal(struct log *log, const struct log_event *event);
+/* Write what is queued, stop the thread. Takes NULL, returns NULL. */
+struct log *log_free(struct log *log);
+
+const char *refusal_name(enum refusal refusal); /* "hide", "deny", "masked write", ... */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor: one process that serves the path calls of everything in the view until nothing is left of it. */
+#pragma once
+
+#include "base/errmsg.h"
+#include "base/log.h"
+#include "intercept/launch.h"
+#include "vfs/policy/policy.h"
+
+struct supervisor_config {
+	const struct policy *policy; /* compiled */
+	struct launch_config launch; /* guard and filter are filled in by the supervisor */
+	struct log *log;	     /* not started yet; may be NULL */
+	struct run_counters *counters;
+	unsigned workers;	     /* 0: as many as fit the machine */
+	const char *stats_file;	     /* NULL, or where the counts of mediated calls are written as JSON at the end (tests) */
+};
+
+/*
+ * Runs in the supervisor process (single-threaded at entry). Returns 0 when every descendant has ended, or a negative
+ * errno with MSG when the run could not start.
+ */
+int supervisor_main(const struct supervisor_config *config, struct errmsg *msg);
