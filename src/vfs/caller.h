@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The caller: whoever made the call that is being answered, behind a table of functions, so that every operation runs
+ * against a real process (intercept/notify_caller.c), a unit test and a fuzzer alike.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct caller;
+
+struct caller_ops {
+	/* Copy LEN bytes at ADDRESS of the caller. 0 or -EFAULT; all or nothing. */
+	int (*read)(struct caller *caller, uint64_t address, void *ret, size_t len);
+	/* Copy LEN bytes into the caller where the caller itself could write. 0 or -EFAULT. */
+	int (*write)(struct caller *caller, uint64_t address, const void *bytes, size_t len);
+	/*
+	 * Copy a NUL-terminated string of at most CAP-1 bytes. Returns its length, -EFAULT, or -ENAMETOOLONG when no
+	 * NUL comes in CAP bytes. Reads page by page: a string that ends at the last byte of a page is fine.
+	 */
+	ssize_t (*read_string)(struct caller *caller, uint64_t address, char *ret, size_t cap);
+	/* An O_PATH descriptor of the working directory. 0 or -errno. */
+	int (*open_cwd)(struct caller *caller, int *ret_fd);
+	/* An O_PATH descriptor of what the caller's descriptor FD refers to. -EBADF when there is none. */
+	int (*open_object)(struct caller *caller, int fd, int *ret_fd);
+	/* The caller's own open file description (shared offset and flags). Close it before replying. */
+	int (*share_fd)(struct caller *caller, int fd, int *ret_fd);
+	int (*umask)(struct caller *caller, mode_t *ret);
+	int (*tgid)(struct caller *caller, pid_t *ret);
+	/* Is this process one of the view? */
+	bool (*in_view)(struct caller *caller, pid_t pid);
+	/* The call still waits for its answer: what was read through its pid was its own. 0 or -ESRCH. */
+	int (*validate)(struct caller *caller);
+};
+
+/* Implementations put this first. Used by one worker at a time. */
+struct caller {
+	const struct caller_ops *ops;
+	pid_t tid;
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects of literal rules by identity: each is held by an O_PATH descriptor from the start, which pins its inode
+ * number, so that another hard link of it or another mount is covered by its rule. At most PINS_MAX are held; beyond
+ * that the object is looked up again when a candidate matches.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "vfs/policy/policy.h"
+
+#define PINS_MAX 256
+
+struct pins;
+
+int pins_new(const struct policy *policy, struct pins **ret);
+struct pins *pins_free(struct pins *pins);
+/* Any pins at all (else lookups can be skipped)? */
+bool pins_any(const struct pins *pins);
+/* Lay the rules of the pinned object that is (DEV, INO), if it is one, over VERDICT (later rule wins in each part). */
+void pins_apply(const struct pins *pins, const struct policy *policy, dev_t dev, ino_t ino, struct verdict *verdict);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The view: everything about a run that operations read. Made once before the command starts, then immutable. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/errmsg.h"
+#include "vfs/policy/policy.h"
+
+struct masks;
+struct pins;
+
+struct view {
+	const struct policy *policy;
+	struct policy_needs needs;
+	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
+	struct masks *masks; /* masked content being shown (overlay/mask.h) */
+	int proc_fd;	     /* O_PATH of /proc */
+	dev_t proc_dev;
+	int root_fd;	     /* O_PATH of / */
+	struct stat root_stat;
+	pid_t own_pids[4];   /* processes of scrim itself: absent from /proc inside; 0-terminated or full */
+	bool root;	     /* the supervisor has more than an ordinary user (uid 0 or any capability) */
+	bool protected_symlinks; /* fs.protected_symlinks, read at start */
+};
+
+/* POLICY is compiled and outlives the view. Returns 0 or a negative errno with MSG. */
+int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg);
+struct view *view_free(struct view *view);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a path text to an object and its verdict.
+ *
+ * The walk resolves as the kernel would for the caller: component by component on O_PATH descriptors, with symlinks
+ * followed here (at most 40), /proc/self and /proc/thread-self meaning the caller's, magic links opened first and
+ * judged by where they lead. A name that a rule hides ends it with ENOENT, a denied one with EACCES, after the
+ * parent's own errors. Texts without symlinks, `..` and /proc take one openat2(RESOLVE_NO_SYMLINKS), which proves that
+ * the text is the object's own path.
+ */
+#pragma once
+
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "vfs/policy/policy.h"
+
+struct op;
+
+enum walk_flags {
+	WALK_FOLLOW = 1u << 0, /* a symlink as last component is followed (always, when a slash follows it) */
+	/*
+	 * Stop at the last name: `parent_fd` and `name` are set; `fd` and `stat` too when the name exists (exists).
+	 * The verdict is that of the name. Names that cannot be made or removed: `last` says ".", "..", or "/".
+	 * With WALK_FOLLOW a last symlink is followed to where a file would be created.
+	 */
+	WALK_PARENT = 1u << 1,
+	WALK_EMPTY = 1u << 2, /* an empty text means the directory descriptor itself (AT_EMPTY_PATH) */
+	/*
+	 * A hidden or denied *last* name is not an error of the walk: the operation judges it (creating calls answer
+	 * EACCES whether or not it exists). `exists` is then false and the disk was not asked about the name.
+	 */
+	WALK_LAST_UNJUDGED = 1u << 3,
+};
+
+enum walk_last {
+	LAST_NAME,
+	LAST_DOT,
+	LAST_DOTDOT,
+	LAST_ROOT, /* the text was "/" */
+};
+
+/* A canonical path that fits the kernel's own bound: deeper objects can only be reached relatively. */
+#define WALK_PATH_MAX (2 * PATH_MAX)
+
+struct walk {
+	int fd;		/* O_PATH descriptor of the object; -EBADF while there is none */
+	int parent_fd;	/* WALK_PARENT: O_PATH of the directory that holds `name` */
+	bool exists;	/* `fd` and `stat` are set */
+	bool slash;	/* the text ended in a slash: a directory is meant */
+	bool detached;	/* no path leads to the object (deleted, memfd, pipe): `path` is empty */
+	bool mask_memfd; /* the object is masked content that we made; path, verdict and stat are the masked file's */
+	enum walk_last last;
+	struct stat stat;
+	struct verdict verdict; /* of the object, or of the last name with WALK_PARENT */
+	struct match_state state;
+	struct match_state parent_state; /* WALK_PARENT only */
+	size_t path_len;
+	char path[WALK_PATH_MAX]; /* canonical, NUL-terminated */
+	size_t name_len;
+	char name[NAME_MAX + 1]; /* WALK_PARENT: last component, NUL-terminated */
+};
+
+/* Close what it holds; it can be used again. */
+void walk_release(struct walk *walk);
+/* To be called once on fresh memory. */
+void walk_init(struct walk *walk);
+
+/*
+ * Resolve TEXT (LEN bytes, NUL-terminated) from DIRFD of the caller (AT_FDCWD, or ignored when TEXT is absolute).
+ * FLAGS: enum walk_flags; RESOLVE: the RESOLVE_ flags of openat2(2), RESOLVE_CACHED excepted.
+ * Returns 0, or the negative errno the caller would get (rule decisions included and noted in op->refused); then the
+ * walk holds nothing.
+ */
+int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		 uint64_t resolve);
+
+/* The object behind a descriptor of the caller, as calls on descriptors need it: fd, stat, path, verdict. */
+int walk_descriptor(struct op *op, struct walk *walk, int fd);
+
+/*
+ * Reopen the object with an access mode (open(2) FLAGS without creation flags) through /proc/self/fd.
+ * Returns a descriptor of our own or a negative errno.
+ */
+int walk_reopen(const struct walk *walk, int flags);
