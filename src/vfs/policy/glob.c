@@ -290,6 +290,8 @@ static int expand(const char *pattern, size_t len, int (*each)(const char *text,
 
 	unsigned commas = 0;
 	size_t close = brace_end(pattern, len, open, &commas);
+	if (close >= len)
+		return -EINVAL;
 	_cleanup_free_ char *text = malloc(len + 1);
 	if (!text)
 		return -ENOMEM;

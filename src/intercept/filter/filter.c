@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intercept/filter/filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <asm/ioctls.h>
+#include <seccomp.h>
+
+#include "base/cleanup.h"
+#include "intercept/filter/prologue.h"
+#include "intercept/steer/guard.h"
+
+/* Constants that the headers of the oldest supported distributions lack. Values: the kernel's uapi headers. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#define NR_MSEAL 462
+#define RWF_NOAPPEND_BIT 0x20
+#define ARCH_ENABLE_TAGGED_ADDR_OPTION 0x4002
+#define MREMAP_FIXED_BIT 2
+
+/* ---- The rules of the screened calls ---- */
+
+#define REFUSE_WITH(e) (SECCOMP_RET_ERRNO | (e))
+#define LOW_IS(a, v) {.kind = TEST_LOW_MASKED, .arg = (a), .mask = UINT32_MAX, .value = (v)}
+#define LOW_MASKED(a, m, v) {.kind = TEST_LOW_MASKED, .arg = (a), .mask = (m), .value = (v)}
+#define LOW_ANY(a, m) {.kind = TEST_LOW_ANY, .arg = (a), .mask = (m)}
+#define LOW_UNSET(a, m) {.kind = TEST_LOW_UNSET, .arg = (a), .mask = (m)}
+#define IN_GUARD(a) {.kind = TEST_BELOW, .arg = (a), .value = GUARD_END}
+#define NOT_NULL(a) {.kind = TEST_NOT_NULL, .arg = (a)}
+
+/* clang-format off */
+#define RULE(nr_, needs_, action_, ...) {.nr = (nr_), .needs = (needs_), .action = (action_), .tests = {__VA_ARGS__}}
+/* ioctl requests: one exactly, or all of a type and number whatever direction and size they encode. */
+#define IOCTL(needs_, action_, request) RULE(SYS_ioctl, needs_, action_, LOW_IS(1, request))
+#define IOCTL_ANY_SIZE(needs_, action_, type, nr_) \
+	RULE(SYS_ioctl, needs_, action_, LOW_MASKED(1, 0xffff, (uint32_t)(type) << 8 | (nr_)))
+#define IOCTL_TYPE(needs_, action_, type) RULE(SYS_ioctl, needs_, action_, LOW_MASKED(1, 0xff00, (uint32_t)(type) << 8))
+
+/* CLONE_NEWTIME shares its bit with the exit signal of clone(2), where it cannot be asked for. */
+#define CLONE_NEW_ANY (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define CLONE_NEWTIME_BIT 0x80
+
+const struct screen_rule screen_rules[] = {
+	/*
+	 * The guard pages: nothing below GUARD_END may be unmapped, moved, protected or mapped over. A range that covers
+	 * them from below starts below GUARD_END too, and ranges do not wrap (the kernel refuses those). Whether mmap is
+	 * our own, steered one the supervisor knows.
+	 */
+	RULE(SYS_mmap, 0, SECCOMP_RET_USER_NOTIF, IN_GUARD(0), LOW_ANY(3, MAP_FIXED | MAP_FIXED_NOREPLACE)),
+	RULE(SYS_mprotect, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	RULE(SYS_munmap, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	RULE(SYS_mremap, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	RULE(SYS_mremap, 0, REFUSE_WITH(EPERM), IN_GUARD(4), LOW_ANY(3, MREMAP_FIXED_BIT)),
+	RULE(SYS_madvise, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	RULE(SYS_pkey_mprotect, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	RULE(NR_MSEAL, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
+	/* Address 0 lets the kernel choose; any other is taken as fixed. */
+	RULE(SYS_shmat, 0, REFUSE_WITH(EPERM), NOT_NULL(1), IN_GUARD(1)),
+	/* With tagged addresses the kernel strips the upper bits before it looks: the compares above would be blind. */
+	RULE(SYS_arch_prctl, 0, REFUSE_WITH(ENODEV), LOW_IS(0, ARCH_ENABLE_TAGGED_ADDR_OPTION)),
+
+	/* New namespaces give other roots and mounts, or powers over the caller's own that it had not. */
+	RULE(SYS_clone, 0, REFUSE_WITH(EPERM), LOW_ANY(0, CLONE_NEW_ANY)),
+	RULE(SYS_unshare, 0, REFUSE_WITH(EPERM), LOW_ANY(0, CLONE_NEW_ANY | CLONE_NEWTIME_BIT)),
+
+	RULE(SYS_socket, 0, REFUSE_WITH(EAFNOSUPPORT), LOW_IS(0, AF_ALG)),
+	/* Without an address the socket's own peer is meant, which connect() has judged. */
+	RULE(SYS_sendto, 0, SECCOMP_RET_USER_NOTIF, NOT_NULL(4)),
+
+	RULE(SYS_fcntl, NEEDS_APPEND, SECCOMP_RET_USER_NOTIF, LOW_IS(1, F_SETFL), LOW_UNSET(2, O_APPEND)),
+	/* dnotify tells of changes in a directory, those of hidden names too. EINVAL: a kernel without it. */
+	RULE(SYS_fcntl, NEEDS_HIDE, REFUSE_WITH(EINVAL), LOW_IS(1, F_NOTIFY)),
+	RULE(SYS_pwritev2, NEEDS_APPEND, REFUSE_WITH(EOPNOTSUPP), LOW_ANY(5, RWF_NOAPPEND_BIT)),
+
+	/* The supervisor must be able to read its callers: it remembers the flag instead. */
+	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
+	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
+	/* PR_SET_MM changes what /proc/PID/exe and maps say of a caller; an ordinary user gets EPERM natively. */
+	RULE(SYS_prctl, 0, REFUSE_WITH(EPERM), LOW_IS(0, PR_SET_MM)),
+	/* Nobody inside may trace. EINVAL: a kernel without Yama, which every program that asks this can bear. */
+	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_PTRACER)),
+	/* A dispatched thread would get SIGSYS for the calls it is steered into. EINVAL: before Linux 5.11. */
+	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_SYSCALL_USER_DISPATCH)),
+	/* Two ways for root to have less after the next exec than the supervisor that acts for it. */
+	RULE(SYS_prctl, NEEDS_ROOT, REFUSE_WITH(EPERM), LOW_IS(0, PR_CAPBSET_DROP)),
+	RULE(SYS_prctl, NEEDS_ROOT, REFUSE_WITH(EPERM), LOW_IS(0, PR_SET_SECUREBITS)),
+
+	/* Characters typed into the terminal of whoever started the view. */
+	IOCTL(0, REFUSE_WITH(EPERM), TIOCSTI),
+	IOCTL(0, REFUSE_WITH(EPERM), TIOCLINUX),
+	/* A listener's requests ('!' is seccomp's type): no descriptor in the view is one, whoever passes it in. */
+	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), '!'),
+	/* btrfs: what needs no name is let through, the rest looks up, makes or removes names below the view. */
+	IOCTL(0, SECCOMP_RET_ALLOW, FICLONE),
+	IOCTL(0, SECCOMP_RET_ALLOW, FICLONERANGE),
+	IOCTL(0, SECCOMP_RET_ALLOW, FIDEDUPERANGE),
+	IOCTL_ANY_SIZE(0, SECCOMP_RET_ALLOW, 0x94, 20), /* SPACE_INFO */
+	IOCTL_ANY_SIZE(0, SECCOMP_RET_ALLOW, 0x94, 25), /* SUBVOL_GETFLAGS */
+	IOCTL_ANY_SIZE(0, SECCOMP_RET_ALLOW, 0x94, 30), /* DEV_INFO */
+	IOCTL_ANY_SIZE(0, SECCOMP_RET_ALLOW, 0x94, 31), /* FS_INFO */
+	IOCTL_ANY_SIZE(0, SECCOMP_RET_ALLOW, 0x94, 57), /* GET_FEATURES, SET_FEATURES */
+	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), 0x94),
+	/* XFS: files by handle, names of a file. */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 62),  /* GETPARENTS */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 63),  /* GETPARENTS_BY_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 104), /* PATH_TO_FSHANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 105), /* PATH_TO_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 106), /* FD_TO_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 107), /* OPEN_BY_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 108), /* READLINK_BY_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 122), /* ATTRLIST_BY_HANDLE */
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 123), /* ATTRMULTI_BY_HANDLE */
+	/* Attributes of the inode (immutable, append-only and their like) through any descriptor of it. */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 2),  /* FS_IOC_SETFLAGS, both widths */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'v', 2),  /* FS_IOC_SETVERSION */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 4),  /* EXT4_IOC_SETVERSION */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'X', 32), /* FS_IOC_FSSETXATTR */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 133), /* FS_IOC_ENABLE_VERITY */
+	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 19), /* FS_IOC_SET_ENCRYPTION_POLICY */
+	IOCTL(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 0x40047211),	    /* FAT_IOCTL_SET_ATTRIBUTES */
+	/* Ways to change the bytes of a file that is open for appending only. */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 10),  /* XFS_IOC_ALLOCSP */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 11),  /* XFS_IOC_FREESP */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 36),  /* XFS_IOC_ALLOCSP64 */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 37),  /* XFS_IOC_FREESP64 */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 40),  /* FS_IOC_RESVSP */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 41),  /* FS_IOC_UNRESVSP */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 42),  /* FS_IOC_RESVSP64 */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 43),  /* FS_IOC_UNRESVSP64 */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 57),  /* FS_IOC_ZERO_RANGE */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 109), /* XFS_IOC_SWAPEXT */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 129), /* XFS_IOC_EXCHANGE_RANGE */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 131), /* XFS_IOC_COMMIT_RANGE */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'f', 15),  /* EXT4_IOC_MOVE_EXT */
+	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'f', 17),  /* EXT4_IOC_SWAP_BOOT */
+	IOCTL_TYPE(NEEDS_APPEND, REFUSE_WITH(EPERM), 0xf5),	    /* f2fs: moves, atomic writes, trims */
+};
+/* clang-format on */
+const size_t screen_rules_len = ARRAY_LEN(screen_rules);
+
+/* ---- From the table to a program ---- */
+
+static bool row_in_force(const struct syscall_row *row, unsigned needs)
+{
+	return row->needs == 0 || (row->needs & needs) != 0;
+}
+
+/* What libseccomp's program, which sees the number only, does with a row. */
+static uint32_t row_action(const struct syscall_row *row, unsigned needs)
+{
+	if (!row_in_force(row, needs))
+		return SCMP_ACT_ALLOW;
+	switch (row->class) {
+	case CLASS_ALLOW:
+	case CLASS_SCREEN: /* no rule of the prologue matched */
+		return SCMP_ACT_ALLOW;
+	case CLASS_NOTIFY:
+		return SCMP_ACT_NOTIFY;
+	case CLASS_REFUSE:
+		return SCMP_ACT_ERRNO((uint32_t)row->error);
+	}
+	return SCMP_ACT_ERRNO(ENOSYS);
+}
+
+static void release_context(scmp_filter_ctx *context)
+{
+	if (*context)
+		seccomp_release(*context);
+}
+
+/* Fill CONTEXT from the table. Returns 0 or a negative errno, naming the step in *RET_STEP. */
+static int fill_context(scmp_filter_ctx context, unsigned needs, const char **ret_step)
+{
+	/* int 0x80 and x32 calls: other numbers, other argument widths. To a program they do not exist. */
+	*ret_step = "foreign ABIs";
+	int r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	if (r < 0)
+		return r;
+	/* A binary tree over the numbers: without it a call costs a comparison for each of some 300 rows. */
+	*ret_step = "optimization";
+	r = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < syscall_table_len; i++) {
+		const struct syscall_row *row = &syscall_table[i];
+		if (!row->name)
+			continue;
+		uint32_t action = row_action(row, needs);
+		if (action == SCMP_ACT_ERRNO(ENOSYS)) /* is the default; libseccomp refuses to be told twice */
+			continue;
+		*ret_step = row->name;
+		r = seccomp_rule_add_exact(context, action, row->nr, 0);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* libseccomp 2.5 exports to a descriptor only. */
+static int export_to_memfd(scmp_filter_ctx context, int *ret_fd)
+{
+	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("filter", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = seccomp_export_bpf(context, fd);
+	if (r < 0)
+		return r;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* Append the program in FD to CODE, of which *LEN instructions are taken. */
+static int read_program(int fd, struct sock_filter *code, size_t *len)
+{
+	size_t room = (BPF_MAXINSNS - *len) * sizeof(*code), got = 0;
+	for (;;) {
+		ssize_t n = pread(fd, (char *)(code + *len) + got, room - got, (off_t)got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+		if (got == room)
+			return -E2BIG;
+	}
+	if (got == 0 || got % sizeof(*code) != 0)
+		return -EIO;
+	*len += got / sizeof(*code);
+	return 0;
+}
+
+static void free_program(struct sock_fprog **program)
+{
+	filter_free(*program);
+}
+
+int filter_build(unsigned needs, struct sock_fprog **ret, struct errmsg *msg)
+{
+	_cleanup_(free_program) struct sock_fprog *program = calloc(1, sizeof(*program));
+	if (!program)
+		return errmsg_set(msg, -ENOMEM, "no memory for the system call filter");
+	program->filter = calloc(BPF_MAXINSNS, sizeof(*program->filter));
+	if (!program->filter)
+		return errmsg_set(msg, -ENOMEM, "no memory for the system call filter");
+
+	int r = prologue_assemble(screen_rules, screen_rules_len, needs, program->filter, BPF_MAXINSNS);
+	if (r < 0)
+		return errmsg_set(msg, r, "the system call filter grew too long");
+	size_t len = (size_t)r;
+
+	_cleanup_(release_context) scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	if (!context)
+		return errmsg_set(msg, -ENOMEM, "libseccomp could not start");
+	const char *step = NULL;
+	r = fill_context(context, needs, &step);
+	if (r < 0)
+		return errmsg_set(msg, r, "libseccomp refused the rule for %s (%s): is it older than 2.5, or the kernel older than 5.19?",
+				  step, strerror(-r));
+
+	_cleanup_close_ int fd = -EBADF;
+	r = export_to_memfd(context, &fd);
+	if (r >= 0)
+		r = read_program(fd, program->filter, &len);
+	if (r < 0)
+		return errmsg_set(msg, r, "the system call filter could not be made: %s", strerror(-r));
+
+	program->len = (unsigned short)len;
+	*ret = TAKE_PTR(program);
+	return 0;
+}
+
+struct sock_fprog *filter_free(struct sock_fprog *program)
+{
+	if (program) {
+		free(program->filter);
+		free(program);
+	}
+	return NULL;
+}
