@@ -33,7 +33,7 @@ struct errand {
 	bool sockaddr;	  /* that argument is a sockaddr_un; `length_arg` becomes its length */
 	int length_arg;	  /* or -1 */
 	bool may_block;
-	struct steer_exec *exec; /* execve: how it is verified and presented (malloc'ed, owned); else NULL */
+	struct exec_plan *exec; /* execve: how it is verified and presented (malloc'ed, owned); else NULL */
 };
 
 struct outcome {
@@ -64,6 +64,7 @@ struct refused {
 struct op {
 	const struct view *view;
 	struct caller *caller;
+	int nr; /* the system call being answered */
 	struct refused refused;
 	char text[2][PATH_MAX + 1]; /* path arguments as the caller gave them */
 	size_t text_len[2];
@@ -73,7 +74,7 @@ struct op {
 };
 
 /* A fresh operation for CALLER. */
-void op_begin(struct op *op, const struct view *view, struct caller *caller);
+void op_begin(struct op *op, const struct view *view, struct caller *caller, int nr);
 
 /*
  * Copy the path argument at ADDRESS into op->text[WHICH]. Returns 0, -EFAULT, -ENAMETOOLONG (4096 bytes without NUL),

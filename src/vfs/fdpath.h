@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of descriptors: "/proc/self/fd/N", and the path that the kernel gives for what they refer to. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FD_NAME_MAX 32
+
+/* Write "/proc/self/fd/FD" into NAME and return it. */
+const char *fd_name(int fd, char name[FD_NAME_MAX]);
+
+/*
+ * The path of what FD refers to: readlink of /proc/self/fd/FD into PATH (CAP bytes, NUL-terminated). *RET_DETACHED
+ * says that no path leads there: deleted, memfd, pipe, socket, unreachable; PATH then holds the kernel's text.
+ * Returns the length or a negative errno (-ENAMETOOLONG).
+ */
+int fd_path(int fd, char *path, size_t cap, bool *ret_detached);

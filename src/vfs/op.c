@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vfs/op.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void outcome_init(struct outcome *out)
+{
+	out->kind = OUT_VALUE;
+	out->value = 0;
+	out->fd = -EBADF;
+	out->cloexec = false;
+	memset(&out->errand, 0, sizeof(out->errand));
+	out->errand.length_arg = -1;
+}
+
+void outcome_release(struct outcome *out)
+{
+	out->fd = safe_close(out->fd);
+	free(out->errand.exec);
+	out->errand.exec = NULL;
+}
+
+int outcome_value(struct outcome *out, int64_t value)
+{
+	out->kind = OUT_VALUE;
+	out->value = value;
+	return 0;
+}
+
+int outcome_fd(struct outcome *out, int *fd, bool cloexec)
+{
+	out->kind = OUT_FD;
+	out->fd = steal_fd(fd);
+	out->cloexec = cloexec;
+	return 0;
+}
+
+void op_begin(struct op *op, const struct view *view, struct caller *caller, int nr)
+{
+	op->view = view;
+	op->caller = caller;
+	op->nr = nr;
+	op->refused.set = false;
+	op->refused.path_len = 0;
+	op->text_len[0] = op->text_len[1] = 0;
+}
+
+int op_read_path(struct op *op, unsigned which, uint64_t address, bool empty_ok)
+{
+	ssize_t len = op->caller->ops->read_string(op->caller, address, op->text[which], PATH_MAX);
+
+	if (len < 0)
+		return (int)len;
+	if (len == 0 && !empty_ok)
+		return -ENOENT;
+	op->text_len[which] = (size_t)len;
+	return 0;
+}
+
+static int refuse(struct op *op, const char *path, size_t path_len, enum refusal refusal, int32_t rule,
+		  const char *note, int error)
+{
+	struct refused *refused = &op->refused;
+
+	if (refused->set)
+		return error;
+	refused->set = true;
+	refused->refusal = refusal;
+	refused->rule = rule;
+	refused->note = note;
+	if (path_len > sizeof(refused->path))
+		path_len = sizeof(refused->path);
+	memcpy(refused->path, path, path_len);
+	refused->path_len = path_len;
+	return error;
+}
+
+int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, int error)
+{
+	return refuse(op, walk->path, walk->path_len, refusal, rule, NULL, error);
+}
+
+int op_refuse_unserved(struct op *op, const char *note, int error)
+{
+	return refuse(op, op->text[0], op->text_len[0], REFUSAL_UNSERVED, RULE_NONE, note, error);
+}

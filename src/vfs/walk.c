@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vfs/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "vfs/fdpath.h"
+#include "vfs/op.h"
+#include "vfs/overlay/mask.h"
+#include "vfs/overlay/pins.h"
+#include "vfs/proclink.h"
+
+#define LINKS_MAX 40 /* MAXSYMLINKS of the kernel */
+#define RESOLVE_SCOPED (RESOLVE_BENEATH | RESOLVE_IN_ROOT)
+
+/* A walk in progress: `cur` is where it stands, walk->path and walk->state describe it unless `detached`. */
+struct resolver {
+	struct op *op;
+	struct walk *walk;
+	unsigned flags;
+	uint64_t resolve;
+	int cur;
+	int base; /* the scope's root for RESOLVE_BENEATH and RESOLVE_IN_ROOT */
+	size_t base_len;
+	unsigned links;
+	bool detached;
+	struct stat stat; /* of cur, when `known` */
+	struct buffer rest;
+	char storage[2 * PATH_MAX + NAME_MAX + 8];
+};
+
+void walk_init(struct walk *walk)
+{
+	walk->fd = -EBADF;
+	walk->parent_fd = -EBADF;
+	walk->path_len = 0;
+	walk->path[0] = '\0';
+	walk->name_len = 0;
+	walk->name[0] = '\0';
+	walk->exists = walk->slash = walk->detached = walk->mask_memfd = false;
+	walk->last = LAST_NAME;
+}
+
+void walk_release(struct walk *walk)
+{
+	walk->fd = safe_close(walk->fd);
+	walk->parent_fd = safe_close(walk->parent_fd);
+	walk->exists = walk->slash = walk->detached = walk->mask_memfd = false;
+	walk->last = LAST_NAME;
+	walk->path_len = 0;
+	walk->name_len = 0;
+}
+
+int walk_reopen(const struct walk *walk, int flags)
+{
+	char name[FD_NAME_MAX];
+	int fd = open(fd_name(walk->fd, name), (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static void set_verdict(struct op *op, struct walk *walk)
+{
+	match_verdict(op->view->policy, &walk->state, &walk->verdict);
+}
+
+/* What a name that may not be seen answers; 0 when it may be. */
+static int judge_visible(struct op *op, const struct walk *walk)
+{
+	switch (walk->verdict.visibility) {
+	case VIS_HIDE:
+		return op_refuse(op, walk, REFUSAL_HIDDEN, walk->verdict.visibility_rule, -ENOENT);
+	case VIS_DENY:
+		return op_refuse(op, walk, REFUSAL_DENIED, walk->verdict.visibility_rule, -EACCES);
+	case VIS_SHOW:
+	case VIS_WAY:
+		break;
+	}
+	return 0;
+}
+
+/* The object at walk->fd is known by `stat`: let pinned identity and masked memfds say their part. */
+static void apply_identity(struct op *op, struct walk *walk)
+{
+	if (pins_any(op->view->pins))
+		pins_apply(op->view->pins, op->view->policy, walk->stat.st_dev, walk->stat.st_ino, &walk->verdict);
+}
+
+/* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */
+static int apply_detached(struct op *op, struct walk *walk)
+{
+	_cleanup_close_ int object = -EBADF;
+	size_t len = sizeof(walk->path);
+	int32_t rule;
+
+	walk->detached = true;
+	if (op->view->needs.mask && S_ISREG(walk->stat.st_mode) &&
+	    masks_find(op->view->masks, walk->stat.st_dev, walk->stat.st_ino, &object, &rule, walk->path, &len) == 0) {
+		struct stat real;
+
+		if (fstat(object, &real) < 0)
+			return -errno;
+		walk->mask_memfd = true;
+		walk->path_len = len;
+		match_path(op->view->policy, walk->path, len, &walk->state);
+		set_verdict(op, walk);
+		walk->verdict.content = CONTENT_MASK;
+		walk->verdict.content_rule = rule;
+		masks_present(&real, walk->stat.st_size, &walk->stat);
+		return 0;
+	}
+	walk->path_len = 0;
+	walk->path[0] = '\0';
+	match_root(op->view->policy, &walk->state);
+	walk->verdict = (struct verdict){.visibility_rule = RULE_NONE, .content_rule = RULE_NONE, .write_rule = RULE_NONE};
+	apply_identity(op, walk);
+	return 0;
+}
+
+/* Path, state and verdict of the object at FD, from what the kernel says its path is. */
+static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached)
+{
+	int len = fd_path(fd, walk->path, sizeof(walk->path), ret_detached);
+
+	if (len < 0)
+		return len;
+	if (*ret_detached) {
+		walk->path_len = 0;
+		return 0;
+	}
+	walk->path_len = (size_t)len;
+	match_path(op->view->policy, walk->path, walk->path_len, &walk->state);
+	set_verdict(op, walk);
+	return 0;
+}
+
+static int append_component(struct walk *walk, const char *name, size_t len)
+{
+	size_t at = walk->path_len;
+
+	if (at == 1) /* "/" */
+		at = 0;
+	if (at + 1 + len >= sizeof(walk->path))
+		return -ENAMETOOLONG;
+	walk->path[at] = '/';
+	memcpy(walk->path + at + 1, name, len);
+	walk->path_len = at + 1 + len;
+	walk->path[walk->path_len] = '\0';
+	return 0;
+}
+
+static int open_root(struct resolver *r)
+{
+	int fd = openat(r->op->view->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	safe_close(r->cur);
+	r->cur = fd;
+	r->walk->path[0] = '/';
+	r->walk->path[1] = '\0';
+	r->walk->path_len = 1;
+	r->detached = false;
+	match_root(r->op->view->policy, &r->walk->state);
+	set_verdict(r->op, r->walk);
+	return 0;
+}
+
+/* Stand where absolute texts start: the root, or the scope's own for RESOLVE_IN_ROOT. */
+static int go_root(struct resolver *r)
+{
+	int fd, error;
+
+	if (r->resolve & RESOLVE_BENEATH)
+		return -EXDEV;
+	if (!(r->resolve & RESOLVE_IN_ROOT))
+		return open_root(r);
+	fd = fcntl(r->base, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	safe_close(r->cur);
+	r->cur = fd;
+	error = place_at(r->op, r->walk, r->cur, &r->detached);
+	return error;
+}
+
+static int open_start(struct op *op, int dirfd, int *ret_fd)
+{
+	return dirfd == AT_FDCWD ? op->caller->ops->open_cwd(op->caller, ret_fd)
+				 : op->caller->ops->open_object(op->caller, dirfd, ret_fd);
+}
+
+/* The name may not be said to be absent before its parent's own errors: not a directory, no search permission. */
+static int parent_errors(int dir, size_t name_len)
+{
+	_cleanup_close_ int probe = openat(dir, ".", O_PATH | O_CLOEXEC);
+
+	if (probe < 0)
+		return -errno;
+	return name_len > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static uint64_t mount_of(int fd)
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return sx.stx_mnt_id;
+}
+
+static int check_xdev(const struct resolver *r, int next)
+{
+	return (r->resolve & RESOLVE_NO_XDEV) && mount_of(r->cur) != mount_of(next) ? -EXDEV : 0;
+}
+
+static int step_dotdot(struct resolver *r)
+{
+	struct walk *walk = r->walk;
+	bool at_base = (r->resolve & RESOLVE_SCOPED) && walk->path_len == r->base_len && !r->detached;
+	int error;
+
+	if (at_base)
+		return (r->resolve & RESOLVE_BENEATH) ? -EXDEV : parent_errors(r->cur, 0);
+	_cleanup_close_ int next = openat(r->cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (next < 0)
+		return -errno;
+	error = check_xdev(r, next);
+	if (error)
+		return error;
+	safe_close(r->cur);
+	r->cur = steal_fd(&next);
+	/* Never lexically: the directory may have been moved while we stood in it. */
+	error = place_at(r->op, walk, r->cur, &r->detached);
+	if (error)
+		return error;
+	return r->detached ? 0 : judge_visible(r->op, walk);
+}
+
+/* Put TARGET in front of what is left of the text. */
+static int push_link(struct resolver *r, const char *target, size_t len)
+{
+	char kept[sizeof(r->storage)];
+	size_t kept_len = r->rest.len;
+
+	if (len + kept_len > r->rest.cap)
+		return -ENAMETOOLONG;
+	memcpy(kept, r->rest.data, kept_len);
+	buffer_clear(&r->rest);
+	buffer_append(&r->rest, target, len);
+	return buffer_append(&r->rest, kept, kept_len);
+}
+
+/* fs.protected_symlinks: in a sticky directory that others can write, only one's own or the directory owner's. */
+static int check_protected(const struct resolver *r, const struct stat *link)
+{
+	struct stat dir;
+
+	if (!r->op->view->protected_symlinks || link->st_uid == geteuid())
+		return 0;
+	if (fstat(r->cur, &dir) < 0)
+		return -errno;
+	if ((dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) || dir.st_uid == link->st_uid)
+		return 0;
+	return -EACCES;
+}
+
+/* A magic link of /proc: opened first, then judged by where it really leads. */
+static int follow_magic(struct resolver *r, const char *name)
+{
+	struct walk *walk = r->walk;
+	int error;
+
+	if (r->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS))
+		return -ELOOP;
+	if (r->resolve & RESOLVE_SCOPED)
+		return -EXDEV;
+	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_CLOEXEC);
+	if (next < 0)
+		return -errno;
+	error = check_xdev(r, next);
+	if (error)
+		return error;
+	safe_close(r->cur);
+	r->cur = steal_fd(&next);
+	error = place_at(r->op, walk, r->cur, &r->detached);
+	if (error)
+		return error;
+	return r->detached ? 0 : judge_visible(r->op, walk);
+}
+
+/* NEXT is a symlink named NAME in r->cur. */
+static int follow_link(struct resolver *r, int next, const struct stat *stat, const char *name, bool last)
+{
+	enum proclink kind;
+	char target[PATH_MAX];
+	ssize_t len;
+	int error;
+
+	if (++r->links > LINKS_MAX || (r->resolve & RESOLVE_NO_SYMLINKS))
+		return -ELOOP;
+	kind = proclink_classify(r->op, r->walk->path, r->walk->path_len, name, stat);
+	switch (kind) {
+	case PROCLINK_MAGIC:
+		return follow_magic(r, name);
+	case PROCLINK_FORBIDDEN:
+		return op_refuse(r->op, r->walk, REFUSAL_UNSERVED, RULE_NONE, -EACCES);
+	case PROCLINK_SELF:
+	case PROCLINK_THREAD_SELF:
+		error = proclink_self_text(r->op, kind, target, &len);
+		if (error)
+			return error;
+		break;
+	case PROCLINK_NONE:
+		if (last) {
+			error = check_protected(r, stat);
+			if (error)
+				return error;
+		}
+		len = readlinkat(next, "", target, sizeof(target));
+		if (len < 0)
+			return -errno;
+		if (len == 0)
+			return -ENOENT;
+		if (len >= (ssize_t)sizeof(target))
+			return -ENAMETOOLONG;
+		break;
+	}
+	error = push_link(r, target, (size_t)len);
+	if (error)
+		return error;
+	if (target[0] == '/')
+		return go_root(r);
+	/* Back to the directory that holds the link: its path is what precedes the name. */
+	return 0;
+}
+
+/* Take the next component off the text. Returns its length; 0 when nothing is left. */
+static size_t next_component(struct resolver *r, char name[NAME_MAX + 2], bool *ret_last, bool *ret_slash)
+{
+	const char *text = r->rest.data, *end = text + r->rest.len, *p = text, *q;
+	size_t len;
+
+	while (p < end && *p == '/')
+		p++;
+	q = p;
+	while (q < end && *q != '/')
+		q++;
+	len = (size_t)(q - p);
+	/* A component that cannot be is cut to NAME_MAX + 1: the kernel then says so. */
+	memcpy(name, p, len > NAME_MAX ? NAME_MAX + 1 : len);
+	name[len > NAME_MAX ? NAME_MAX + 1 : len] = '\0';
+	p = q;
+	while (p < end && *p == '/')
+		p++;
+	*ret_last = p == end;
+	*ret_slash = p != q;
+	/* What is left keeps its leading slash, so that a link's text can be put in front. */
+	len = len > NAME_MAX ? NAME_MAX + 1 : len;
+	size_t left = (size_t)(end - q);
+	memmove(r->rest.data, q, left);
+	buffer_truncate(&r->rest, left);
+	return len;
+}
+
+/* Remember the last name for an operation on its parent. */
+static int keep_parent(struct resolver *r, const char *name, size_t len)
+{
+	int fd = fcntl(r->cur, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	safe_close(r->walk->parent_fd);
+	r->walk->parent_fd = fd;
+	memcpy(r->walk->name, name, len + 1);
+	r->walk->name_len = len;
+	return 0;
+}
+
+enum step { STEP_ON = 1, STEP_DONE = 2 };
+
+/* The last name, for an operation on its parent. Returns STEP_DONE, STEP_ON (a link was followed) or an errno. */
+static int step_last_name(struct resolver *r, const char *name, size_t len, size_t dir_len)
+{
+	struct walk *walk = r->walk;
+	int error;
+
+	if (len > NAME_MAX) {
+		error = parent_errors(r->cur, len);
+		return error ? error : -ENAMETOOLONG;
+	}
+	error = keep_parent(r, name, len);
+	if (error)
+		return error;
+	if (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY) {
+		error = parent_errors(r->cur, len);
+		if (error)
+			return error;
+		return (r->flags & WALK_LAST_UNJUDGED) ? STEP_DONE : judge_visible(r->op, walk);
+	}
+	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0)
+		return errno == ENOENT ? STEP_DONE : -errno;
+	if (fstat(next, &walk->stat) < 0)
+		return -errno;
+	if (S_ISLNK(walk->stat.st_mode) && (r->flags & WALK_FOLLOW)) {
+		struct stat stat = walk->stat;
+
+		walk->path_len = dir_len;
+		walk->path[dir_len] = '\0';
+		walk->state = walk->parent_state;
+		error = follow_link(r, next, &stat, name, true);
+		return error ? error : STEP_ON;
+	}
+	walk->fd = steal_fd(&next);
+	walk->exists = true;
+	apply_identity(r->op, walk);
+	return STEP_DONE;
+}
+
+static int step_name(struct resolver *r, const char *name, size_t len, bool last, bool slash)
+{
+	struct walk *walk = r->walk;
+	size_t dir_len = walk->path_len;
+	struct stat stat;
+	int error;
+
+	walk->parent_state.count = 0;
+	if (!r->detached) {
+		/* The parent's state is needed again if the name turns out to be a symlink. */
+		memcpy(&walk->parent_state, &walk->state, offsetof(struct match_state, node) +
+		       walk->state.count * sizeof(walk->state.node[0]));
+		match_step(r->op->view->policy, &walk->parent_state, name, len, &walk->state);
+		set_verdict(r->op, walk);
+		error = append_component(walk, name, len > NAME_MAX ? NAME_MAX : len);
+		if (error)
+			return error;
+	}
+	if (last && (r->flags & WALK_PARENT))
+		return step_last_name(r, name, len, dir_len);
+	if (!r->detached && (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY)) {
+		error = parent_errors(r->cur, len);
+		return error ? error : judge_visible(r->op, walk);
+	}
+	if (proclink_absent(r->op, walk))
+		return -ENOENT;
+	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (next < 0)
+		return -errno;
+	if (fstat(next, &stat) < 0)
+		return -errno;
+	error = check_xdev(r, next);
+	if (error)
+		return error;
+	if (S_ISLNK(stat.st_mode) && (!last || slash || (r->flags & WALK_FOLLOW))) {
+		walk->path_len = dir_len;
+		walk->path[dir_len] = '\0';
+		walk->state = walk->parent_state;
+		return follow_link(r, next, &stat, name, last);
+	}
+	safe_close(r->cur);
+	r->cur = steal_fd(&next);
+	return 0;
+}
+
+/* One component. Returns 0 to go on, STEP_DONE, or a negative errno. */
+static int step(struct resolver *r)
+{
+	struct walk *walk = r->walk;
+	char name[NAME_MAX + 2];
+	bool last, slash;
+	size_t len = next_component(r, name, &last, &slash);
+	bool dot = len == 1 && name[0] == '.', dotdot = len == 2 && name[0] == '.' && name[1] == '.';
+	int error;
+
+	if (len == 0)
+		return STEP_DONE;
+	walk->slash = last && slash;
+	if (!dot && !dotdot) {
+		walk->last = LAST_NAME;
+		error = step_name(r, name, len, last, slash);
+		return error == STEP_ON ? 0 : error;
+	}
+	if (last && (r->flags & WALK_PARENT)) {
+		error = keep_parent(r, name, len);
+		if (error)
+			return error;
+	}
+	walk->last = dot ? LAST_DOT : LAST_DOTDOT;
+	if (dotdot)
+		return step_dotdot(r);
+	_cleanup_close_ int here = openat(r->cur, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return here < 0 ? -errno : 0;
+}
+
+/* The walk has arrived: r->cur is the object. */
+static int arrive(struct resolver *r)
+{
+	struct walk *walk = r->walk;
+	int error;
+
+	if ((r->flags & WALK_PARENT) && walk->parent_fd < 0) {
+		/* The text was nothing but slashes. */
+		walk->last = LAST_ROOT;
+		walk->name[0] = '/';
+		walk->name[1] = '\0';
+		walk->name_len = 1;
+		walk->parent_fd = fcntl(r->cur, F_DUPFD_CLOEXEC, 0);
+		if (walk->parent_fd < 0)
+			return -errno;
+	}
+	if (fstat(r->cur, &walk->stat) < 0)
+		return -errno;
+	if (walk->slash && !S_ISDIR(walk->stat.st_mode))
+		return -ENOTDIR;
+	walk->fd = steal_fd(&r->cur);
+	walk->exists = true;
+	if (!r->detached && r->links) {
+		/* What counts is the object's own path, not the text that led there. */
+		error = place_at(r->op, walk, walk->fd, &r->detached);
+		if (error)
+			return error;
+	}
+	if (r->detached)
+		return apply_detached(r->op, walk);
+	apply_identity(r->op, walk);
+	return judge_visible(r->op, walk);
+}
+
+static int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		       uint64_t resolve)
+{
+	struct resolver r = {.op = op, .walk = walk, .flags = flags, .resolve = resolve, .cur = -EBADF, .base = -EBADF};
+	bool absolute = text[0] == '/' && !(resolve & RESOLVE_IN_ROOT);
+	int error;
+
+	if (text[0] == '/' && (resolve & RESOLVE_BENEATH))
+		return -EXDEV;
+	buffer_init(&r.rest, r.storage, sizeof(r.storage));
+	error = buffer_append(&r.rest, text, len);
+	if (error)
+		return -ENAMETOOLONG;
+	if (absolute) {
+		error = open_root(&r);
+	} else {
+		error = open_start(op, dirfd, &r.cur);
+		if (!error)
+			error = place_at(op, walk, r.cur, &r.detached);
+		if (!error && !r.detached && !(flags & WALK_EMPTY && len == 0))
+			error = judge_visible(op, walk);
+	}
+	if (!error && (resolve & RESOLVE_SCOPED)) {
+		r.base = fcntl(r.cur, F_DUPFD_CLOEXEC, 0);
+		r.base_len = walk->path_len;
+		error = r.base < 0 ? -errno : 0;
+	}
+	while (!error)
+		error = step(&r);
+	if (error == STEP_DONE && !((flags & WALK_PARENT) && walk->last == LAST_NAME && walk->parent_fd >= 0))
+		error = arrive(&r);
+	else if (error == STEP_DONE)
+		error = 0;
+	safe_close(r.cur);
+	safe_close(r.base);
+	return error;
+}
+
+/*
+ * The text as one path without `.`, `..`, doubled or trailing slashes, behind what walk->path holds already; false
+ * when it takes the slow road (also for `.` as a component, whose permission check would be lost).
+ */
+static bool normalise(struct walk *walk, const char *text, size_t len)
+{
+	const char *p = text, *end = text + len;
+
+	while (p < end) {
+		const char *q;
+		size_t n;
+
+		while (p < end && *p == '/')
+			p++;
+		q = p;
+		while (q < end && *q != '/')
+			q++;
+		n = (size_t)(q - p);
+		if (n == 0)
+			break;
+		if (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))) {
+			if (n == 2 || p != text || q == end || q + 1 == end)
+				return false;
+		} else if (n > NAME_MAX || append_component(walk, p, n) != 0) {
+			return false;
+		}
+		p = q;
+	}
+	walk->slash = len > 0 && text[len - 1] == '/';
+	return true;
+}
+
+/* Step the matcher along walk->path from offset FROM; false when some name on the way is not plainly shown. */
+static bool all_shown(struct op *op, struct walk *walk, size_t from)
+{
+	const char *p = walk->path + from, *end = walk->path + walk->path_len;
+
+	while (p < end) {
+		const char *q;
+
+		if (*p == '/')
+			p++;
+		q = memchr(p, '/', (size_t)(end - p));
+		if (!q)
+			q = end;
+		if (q > p)
+			match_step(op->view->policy, &walk->state, p, (size_t)(q - p), &walk->state);
+		set_verdict(op, walk);
+		if (walk->verdict.visibility != VIS_SHOW)
+			return false;
+		p = q;
+	}
+	return true;
+}
+
+static bool under_proc(const struct walk *walk)
+{
+	return walk->path_len >= 5 && memcmp(walk->path, "/proc", 5) == 0 &&
+	       (walk->path_len == 5 || walk->path[5] == '/');
+}
+
+/*
+ * One openat2 with RESOLVE_NO_SYMLINKS on the normalised text. Returns 0, a negative errno that stands, or
+ * -EAGAIN: take the slow road.
+ */
+static int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags)
+{
+	_cleanup_close_ int start = -EBADF;
+	size_t base = 0;
+	bool detached = false;
+	int fd;
+
+	if (text[0] == '/') {
+		walk->path_len = 0;
+		match_root(op->view->policy, &walk->state);
+		walk->path[0] = '/';
+		walk->path[1] = '\0';
+		walk->path_len = 1;
+	} else {
+		int error = open_start(op, dirfd, &start);
+
+		if (error)
+			return error;
+		error = place_at(op, walk, start, &detached);
+		if (error || detached || walk->verdict.visibility != VIS_SHOW)
+			return -EAGAIN;
+		base = walk->path_len;
+	}
+	size_t from = base > 1 ? base : 0;
+	if (!normalise(walk, text, len) || walk->path_len == base || under_proc(walk) ||
+	    !all_shown(op, walk, from))
+		return -EAGAIN;
+	const char *relative = start >= 0 ? walk->path + (base > 1 ? base + 1 : 1) : walk->path;
+	fd = sys_openat2(start >= 0 ? start : AT_FDCWD, relative,
+			 O_PATH | (flags & WALK_FOLLOW ? 0 : O_NOFOLLOW) | (walk->slash ? O_DIRECTORY : 0),
+			 RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) ? -EAGAIN : fd;
+	walk->fd = fd;
+	walk->exists = true;
+	if (fstat(fd, &walk->stat) < 0)
+		return -errno;
+	set_verdict(op, walk);
+	apply_identity(op, walk);
+	return judge_visible(op, walk);
+}
+
+int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		 uint64_t resolve)
+{
+	int error = -EAGAIN;
+
+	walk_release(walk);
+	if (len == 0 && !(flags & WALK_EMPTY))
+		return -ENOENT;
+	if (len && !(flags & WALK_PARENT) && !resolve)
+		error = walk_quickly(op, walk, dirfd, text, len, flags);
+	if (error == -EAGAIN) {
+		walk_release(walk);
+		error = walk_slowly(op, walk, dirfd, text, len, flags, resolve);
+	}
+	if (error)
+		walk_release(walk);
+	return error;
+}
+
+int walk_descriptor(struct op *op, struct walk *walk, int fd)
+{
+	bool detached = false;
+	int error;
+
+	walk_release(walk);
+	error = open_start(op, fd, &walk->fd);
+	if (error)
+		return error;
+	walk->exists = true;
+	if (fstat(walk->fd, &walk->stat) < 0)
+		return -errno;
+	error = place_at(op, walk, walk->fd, &detached);
+	if (error)
+		return error;
+	if (detached)
+		return apply_detached(op, walk);
+	apply_identity(op, walk);
+	return 0;
+}
