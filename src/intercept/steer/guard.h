@@ -22,6 +22,7 @@
 #define GUARD_END (GUARD_ADDRESS + GUARD_BYTES)
 #define GUARD_CODE_BYTES 256ul
 #define GUARD_SLOT_BYTES 128ul
+#define GUARD_SYS_MSEAL 462 /* 6.10; older headers lack the name */
 #define GUARD_SLOTS ((GUARD_BYTES - GUARD_CODE_BYTES) / GUARD_SLOT_BYTES)
 
 struct guard;

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue of jobs, the threads that run them, and what the workers are told to expect. */
+#include "intercept/steer/steer.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "intercept/steer/internal.h"
+#include "intercept/steer/vdso.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define STACK_BYTES (256 * 1024)
+
+struct steer_node {
+	struct steer_node *next;
+	struct steer_job job;
+};
+
+struct engine_thread {
+	struct engine_thread *next;
+	struct steer *steer;
+	pthread_t id;
+};
+
+/* ---- expectations ---- */
+
+static struct expectation **bucket(struct steer *steer, pid_t tid)
+{
+	return &steer->expect[(unsigned)tid % EXPECT_BUCKETS];
+}
+
+void expectation_link(struct steer *steer, struct expectation *e)
+{
+	pthread_mutex_lock(&steer->expect_lock);
+	atomic_store(&e->consumed, false);
+	struct expectation **head = bucket(steer, e->tid);
+	e->next = *head;
+	*head = e;
+	e->linked = true;
+	pthread_mutex_unlock(&steer->expect_lock);
+	atomic_fetch_add(&steer->expected, 1);
+}
+
+/* With the lock held. */
+static void unlink_locked(struct steer *steer, struct expectation *e)
+{
+	for (struct expectation **p = bucket(steer, e->tid); *p; p = &(*p)->next) {
+		if (*p == e) {
+			*p = e->next;
+			break;
+		}
+	}
+	e->linked = false;
+	atomic_fetch_sub(&steer->expected, 1);
+}
+
+void expectation_unlink(struct steer *steer, struct expectation *e)
+{
+	pthread_mutex_lock(&steer->expect_lock);
+	if (e->linked)
+		unlink_locked(steer, e);
+	pthread_mutex_unlock(&steer->expect_lock);
+}
+
+bool steer_expects(struct steer *steer, const struct seccomp_notif *notif)
+{
+	/* The notification comes out of the kernel after the expectation was linked: relaxed is enough. */
+	if (atomic_load_explicit(&steer->expected, memory_order_relaxed) == 0)
+		return false;
+	bool found = false;
+	pthread_mutex_lock(&steer->expect_lock);
+	for (struct expectation *e = *bucket(steer, (pid_t)notif->pid); e; e = e->next) {
+		if (e->tid != (pid_t)notif->pid)
+			continue;
+		found = e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
+			memcmp(e->args, notif->data.args, sizeof(e->args)) == 0;
+		if (found) {
+			atomic_store(&e->consumed, true);
+			unlink_locked(steer, e);
+		}
+		break;
+	}
+	pthread_mutex_unlock(&steer->expect_lock);
+	return found;
+}
+
+/* ---- one job ---- */
+
+/*
+ * The name of our descriptor in the caller's slot. For an exec it is padded with slashes to the length of the text
+ * the caller gave, so that AT_EXECFN can be put right in place and the new stack is laid out as natively.
+ */
+static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer, const struct steer_job *job)
+{
+	char name[64];
+	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", steer->config.vault, job->fd);
+	size_t pad = 0;
+	if (job->kind == STEER_EXEC) {
+		size_t wanted = strlen(job->exec->execfn);
+		if (wanted > GUARD_SLOT_BYTES - 1)
+			wanted = GUARD_SLOT_BYTES - 1;
+		if (wanted > (size_t)len)
+			pad = wanted - (size_t)len;
+	}
+	memset(text, '/', pad);
+	memcpy(text + pad, name, (size_t)len + 1);
+	return pad + (size_t)len;
+}
+
+static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned slot, char text[GUARD_SLOT_BYTES],
+		      struct call *call)
+{
+	size_t len = name_object(text, steer, job);
+	uint64_t address;
+	if (job->slot == SLOT_SOCKADDR) {
+		struct sockaddr_un name = {.sun_family = AF_UNIX};
+		memcpy(name.sun_path, text, len + 1);
+		size_t bytes = offsetof(struct sockaddr_un, sun_path) + len + 1;
+		address = guard_write_slot(steer->config.guard, slot, &name, bytes);
+		if (job->length_arg >= 0)
+			call->args[job->length_arg] = bytes;
+	} else {
+		address = guard_write_slot(steer->config.guard, slot, text, len + 1);
+	}
+	call->args[job->slot_arg] = address;
+}
+
+static long run_call(struct tracee *t, const struct steer_job *job, struct call *call)
+{
+	struct steer *steer = t->steer;
+	long result = 0;
+	call->flags = job->may_block ? CALL_UNMASKED : 0;
+	int end = tracee_call(t, call, &result);
+	if (end == CALL_INTERRUPTED && !atomic_load(&t->expect.consumed)) {
+		/*
+		 * The signal came before the worker had the notification: the call has not run and might not have
+		 * blocked at all, when natively the signal would not have touched it. Run it masked for a moment; only
+		 * if it does block it is interrupted for the signal's sake.
+		 */
+		if (tracee_mask_all(t) < 0)
+			return -ESRCH;
+		call->flags = CALL_SLICE;
+		end = tracee_call(t, call, &result);
+	}
+	if (end < 0)
+		return -ESRCH;
+	if (end == CALL_INTERRUPTED) {
+		atomic_fetch_add_explicit(&steer->restarts, 1, memory_order_relaxed);
+		return tracee_release_interrupted(t, job->notif.data.nr, result) < 0 ? -ESRCH : result;
+	}
+	return tracee_release(t, result) < 0 ? -ESRCH : result;
+}
+
+static void count(struct steer *steer, const struct steer_job *job, long result)
+{
+	if (result == -ESRCH)
+		atomic_fetch_add_explicit(&steer->died, 1, memory_order_relaxed);
+	else if (job->kind == STEER_EXEC)
+		atomic_fetch_add_explicit(&steer->execs, 1, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&steer->calls, 1, memory_order_relaxed);
+}
+
+static void run_job(struct tracee *t, const struct steer_job *job)
+{
+	struct steer *steer = t->steer;
+	unsigned slot = guard_take_slot(steer->config.guard);
+	char text[GUARD_SLOT_BYTES];
+	struct call call = {.nr = job->nr, .ip = guard_syscall_address(steer->config.guard)};
+	memcpy(call.args, job->args, sizeof(call.args));
+	fill_slot(steer, job, slot, text, &call);
+
+	long result = tracee_hold(t, &job->notif);
+	if (result == 0) {
+		result = job->kind == STEER_EXEC ? exec_run(t, job, &call, slot, text) : run_call(t, job, &call);
+		count(steer, job, result);
+	} else if (result == -EPERM) {
+		atomic_fetch_add_explicit(&steer->busy, 1, memory_order_relaxed);
+	} else {
+		count(steer, job, result);
+	}
+	guard_release_slot(steer->config.guard, slot);
+	if (job->done)
+		job->done(job, result, job->userdata);
+	safe_close(job->fd);
+	free(job->exec);
+}
+
+/* ---- threads ---- */
+
+static void on_tick_signal(int signal)
+{
+	(void)signal; /* only to interrupt waitpid */
+}
+
+static void *engine_main(void *argument)
+{
+	struct engine_thread *self = argument;
+	struct steer *steer = self->steer;
+	struct tracee t = {.steer = steer};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = STEER_TICK_SIGNAL};
+	event.sigev_notify_thread_id = gettid();
+	/* Without a timer (RLIMIT_SIGPENDING) there is no deadline; everything else works. */
+	t.timed = timer_create(CLOCK_MONOTONIC, &event, &t.timer) == 0;
+	sigset_t tick;
+	sigemptyset(&tick);
+	sigaddset(&tick, STEER_TICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+
+	pthread_mutex_lock(&steer->lock);
+	for (;;) {
+		while (!steer->head && !steer->stopping) {
+			steer->idle++;
+			pthread_cond_wait(&steer->work, &steer->lock);
+			steer->idle--;
+		}
+		struct steer_node *node = steer->head;
+		if (!node)
+			break;
+		steer->head = node->next;
+		if (!steer->head)
+			steer->tail = &steer->head;
+		steer->queued--;
+		pthread_mutex_unlock(&steer->lock);
+
+		tracee_arm_deadline(&t);
+		run_job(&t, &node->job);
+		tracee_disarm_deadline(&t);
+		free(node);
+
+		pthread_mutex_lock(&steer->lock);
+		if (--steer->in_flight == 0)
+			pthread_cond_broadcast(&steer->drained);
+	}
+	pthread_mutex_unlock(&steer->lock);
+	if (t.timed)
+		timer_delete(t.timer);
+	return NULL;
+}
+
+/* With the lock held. */
+static int start_thread(struct steer *steer)
+{
+	struct engine_thread *thread = calloc(1, sizeof(*thread));
+	if (!thread)
+		return -ENOMEM;
+	thread->steer = steer;
+
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited */
+	int error = pthread_create(&thread->id, &attr, engine_main, thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (error) {
+		free(thread);
+		return -error;
+	}
+	thread->next = steer->threads;
+	steer->threads = thread;
+	return 0;
+}
+
+int steer_submit(struct steer *steer, const struct steer_job *job)
+{
+	struct steer_node *node = malloc(sizeof(*node));
+	if (!node)
+		return -ENOMEM;
+	node->next = NULL;
+	node->job = *job;
+
+	pthread_mutex_lock(&steer->lock);
+	/* A job may block for ever in its thread, so none is queued behind another. */
+	int r = steer->idle > steer->queued ? 0 : start_thread(steer);
+	if (r == 0) {
+		*steer->tail = node;
+		steer->tail = &node->next;
+		steer->queued++;
+		steer->in_flight++;
+		pthread_cond_signal(&steer->work);
+	}
+	pthread_mutex_unlock(&steer->lock);
+	if (r < 0)
+		free(node);
+	return r;
+}
+
+int steer_new(const struct steer_config *config, struct steer **ret)
+{
+	struct steer *steer = calloc(1, sizeof(*steer));
+	if (!steer)
+		return -ENOMEM;
+	steer->config = *config;
+	if (steer->config.deadline_ms == 0)
+		steer->config.deadline_ms = 10000;
+	steer->vdso_syscall = vdso_find_syscall();
+	steer->tail = &steer->head;
+	pthread_mutex_init(&steer->lock, NULL);
+	pthread_mutex_init(&steer->expect_lock, NULL);
+	pthread_cond_init(&steer->work, NULL);
+	pthread_cond_init(&steer->drained, NULL);
+
+	struct sigaction action = {.sa_handler = on_tick_signal}; /* no SA_RESTART: it is there to interrupt */
+	sigemptyset(&action.sa_mask);
+	if (sigaction(STEER_TICK_SIGNAL, &action, NULL) < 0) {
+		int error = -errno;
+		steer_free(steer);
+		return error;
+	}
+	*ret = steer;
+	return 0;
+}
+
+struct steer *steer_free(struct steer *steer)
+{
+	if (!steer)
+		return NULL;
+	pthread_mutex_lock(&steer->lock);
+	while (steer->in_flight)
+		pthread_cond_wait(&steer->drained, &steer->lock);
+	steer->stopping = true;
+	pthread_cond_broadcast(&steer->work);
+	struct engine_thread *thread = steer->threads;
+	pthread_mutex_unlock(&steer->lock);
+	while (thread) {
+		struct engine_thread *next = thread->next;
+		pthread_join(thread->id, NULL);
+		free(thread);
+		thread = next;
+	}
+	pthread_cond_destroy(&steer->work);
+	pthread_cond_destroy(&steer->drained);
+	pthread_mutex_destroy(&steer->lock);
+	pthread_mutex_destroy(&steer->expect_lock);
+	free(steer);
+	return NULL;
+}
+
+void steer_get_stats(struct steer *steer, struct steer_stats *ret)
+{
+	*ret = (struct steer_stats){
+		.calls = atomic_load(&steer->calls),
+		.execs = atomic_load(&steer->execs),
+		.busy = atomic_load(&steer->busy),
+		.died = atomic_load(&steer->died),
+		.killed = atomic_load(&steer->killed),
+		.signals_held = atomic_load(&steer->signals_held),
+		.restarts = atomic_load(&steer->restarts),
+	};
+}
