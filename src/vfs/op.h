@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "proc/exec_plan.h"
+#include "proc/slot_bytes.h"
 #include "vfs/caller.h"
 #include "vfs/view.h"
 #include "vfs/walk.h"
@@ -32,6 +34,15 @@ struct errand {
 	int object_arg;	  /* which argument becomes the address of the name of `fd` */
 	bool sockaddr;	  /* that argument is a sockaddr_un; `length_arg` becomes its length */
 	int length_arg;	  /* or -1 */
+	/*
+	 * Calls on sockets (as enum steer_slot has it). `verbatim`: no object, that argument points to a copy of `bytes`.
+	 * `message`: to a msghdr (the first bytes of `bytes`) whose name is the object as a sockaddr_un, or without an
+	 * object (fd < 0) the rest of `bytes`.
+	 */
+	bool verbatim;
+	bool message;
+	struct slot_bytes bytes;
+	uint64_t count_at; /* not 0: there the caller gets the result as 32 bits; its own result is then 1 */
 	bool may_block;
 	struct exec_plan *exec; /* execve: how it is verified and presented (malloc'ed, owned); else NULL */
 };

@@ -21,7 +21,7 @@
 #define GUARD_BYTES 0x10000ul
 #define GUARD_END (GUARD_ADDRESS + GUARD_BYTES)
 #define GUARD_CODE_BYTES 256ul
-#define GUARD_SLOT_BYTES 128ul
+#define GUARD_SLOT_BYTES 256ul /* a message header and a socket address (proc/slot_bytes.h) fit */
 #define GUARD_SYS_MSEAL 462 /* 6.10; older headers lack the name */
 #define GUARD_SLOTS ((GUARD_BYTES - GUARD_CODE_BYTES) / GUARD_SLOT_BYTES)
 
@@ -42,6 +42,11 @@ int guard_map_self(const struct guard *guard);
 /* Take a free slot, waiting while all are in use. Thread-safe. Returns the slot's number. */
 unsigned guard_take_slot(struct guard *guard);
 void guard_release_slot(struct guard *guard, unsigned slot);
+/* Its address in the caller. */
+static inline uint64_t guard_slot_address(unsigned slot)
+{
+	return GUARD_ADDRESS + GUARD_CODE_BYTES + slot * GUARD_SLOT_BYTES;
+}
 /* Write a slot (LEN <= GUARD_SLOT_BYTES); only its owner does. Returns the address in the caller. */
 uint64_t guard_write_slot(struct guard *guard, unsigned slot, const void *bytes, size_t len);
 /* Address in the caller of the `syscall` instruction. */

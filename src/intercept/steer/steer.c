@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -116,6 +117,27 @@ static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer
 	return pad + (size_t)len;
 }
 
+/* A struct msghdr and its name behind it, at ADDRESS in the caller. Returns the length. */
+static size_t form_message(unsigned char slot[GUARD_SLOT_BYTES], const struct steer_job *job, const char *text,
+			   size_t text_len, uint64_t address)
+{
+	struct msghdr header;
+	size_t bytes = job->bytes.len;
+	memcpy(slot, job->bytes.data, bytes);
+	memcpy(&header, slot, sizeof(header));
+	if (job->fd >= 0) {
+		struct sockaddr_un name = {.sun_family = AF_UNIX};
+		memcpy(name.sun_path, text, text_len + 1);
+		header.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + text_len + 1);
+		memcpy(slot + sizeof(header), &name, header.msg_namelen);
+		bytes = sizeof(header) + header.msg_namelen;
+	}
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the caller's */
+	header.msg_name = bytes > sizeof(header) ? (void *)(uintptr_t)(address + sizeof(header)) : NULL;
+	memcpy(slot, &header, sizeof(header));
+	return bytes;
+}
+
 static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned slot, char text[GUARD_SLOT_BYTES],
 		      struct call *call)
 {
@@ -128,10 +150,26 @@ static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned
 		address = guard_write_slot(steer->config.guard, slot, &name, bytes);
 		if (job->length_arg >= 0)
 			call->args[job->length_arg] = bytes;
+	} else if (job->slot == SLOT_BYTES) {
+		address = guard_write_slot(steer->config.guard, slot, job->bytes.data, job->bytes.len);
+	} else if (job->slot == SLOT_MESSAGE) {
+		unsigned char message[GUARD_SLOT_BYTES];
+		address = guard_slot_address(slot);
+		guard_write_slot(steer->config.guard, slot, message, form_message(message, job, text, len, address));
 	} else {
 		address = guard_write_slot(steer->config.guard, slot, text, len + 1);
 	}
 	call->args[job->slot_arg] = address;
+}
+
+/* The result as sendmmsg gives it: the count in the caller's memory, one message sent. */
+static long store_count(const struct tracee *t, uint64_t address, long result)
+{
+	uint32_t count = (uint32_t)result;
+	struct iovec local = {&count, sizeof(count)};
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the caller's */
+	struct iovec remote = {(void *)(uintptr_t)address, sizeof(count)};
+	return process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof(count) ? 1 : -EFAULT;
 }
 
 static long run_call(struct tracee *t, const struct steer_job *job, struct call *call)
@@ -153,6 +191,8 @@ static long run_call(struct tracee *t, const struct steer_job *job, struct call 
 	}
 	if (end < 0)
 		return -ESRCH;
+	if (end == CALL_RETURNED && job->count_at && result >= 0)
+		result = store_count(t, job->count_at, result);
 	if (end == CALL_INTERRUPTED) {
 		atomic_fetch_add_explicit(&steer->restarts, 1, memory_order_relaxed);
 		return tracee_release_interrupted(t, job->notif.data.nr, result) < 0 ? -ESRCH : result;

@@ -23,6 +23,8 @@
 #include <linux/seccomp.h>
 
 #include "intercept/steer/guard.h"
+#include "proc/exec_plan.h"
+#include "proc/slot_bytes.h"
 
 enum steer_kind {
 	STEER_CALL, /* run nr(args) with one argument pointing to the slot; its result is the caller's result */
@@ -32,21 +34,12 @@ enum steer_kind {
 enum steer_slot {
 	SLOT_PATH,     /* the slot holds "/proc/VAULT/fd/N" */
 	SLOT_SOCKADDR, /* the slot holds a struct sockaddr_un of that path; the length argument is set too */
-};
-
-/* How an exec is to look and what it may map (filled by proc/exec, see proc/exec.h). Strings are copied. */
-struct steer_exec {
-	/* What may be mapped when the new image stands: the file itself and its PT_INTERP (ino 0: none). */
-	uint64_t exe_dev, exe_ino;
-	uint64_t interp_dev, interp_ino;
-	char execfn[4096]; /* AT_EXECFN: the text the caller gave (a script's is the script's) */
-	char comm[16];	   /* task name: basename of that text, cut to 15 bytes */
+	SLOT_BYTES,    /* the slot holds `bytes`; no object: `fd` may be negative */
 	/*
-	 * A script: argv is rewritten as the kernel does: [interpreter, optional argument, script text, argv[1]...].
-	 * `prefix_count` strings replace argv[0]; 0: argv is the caller's own.
+	 * The slot holds a struct msghdr (the first bytes of `bytes`) and the name it leads to: the sockaddr_un of
+	 * that path (msg_namelen is set too), or, when `fd` is negative, the rest of `bytes` (none: msg_name is NULL).
 	 */
-	unsigned prefix_count;
-	const char *prefix[8];
+	SLOT_MESSAGE,
 };
 
 struct steer_job {
@@ -59,9 +52,15 @@ struct steer_job {
 	int slot_arg;	   /* which argument is replaced by the slot's address */
 	int length_arg;	   /* SLOT_SOCKADDR: which argument is replaced by the address length; else -1 */
 	enum steer_slot slot;
+	struct slot_bytes bytes; /* SLOT_BYTES, SLOT_MESSAGE */
+	/*
+	 * Not 0: the address in the caller where a result >= 0 is stored as 32 bits; the caller's own result is then 1
+	 * (or -EFAULT). For a sendmmsg carried out as one sendmsg.
+	 */
+	uint64_t count_at;
 	bool may_block;	   /* signals stay deliverable: an interrupted call is handed back to the kernel's own restart
 			      logic as if the caller's original call had been interrupted */
-	struct steer_exec *exec; /* STEER_EXEC only; owned by the job (free()) */
+	struct exec_plan *exec; /* STEER_EXEC only; owned by the job (free()) */
 	/*
 	 * Called once in a steering thread when the job is over, before `fd` and `exec` are freed: RESULT is what the
 	 * caller got (negative errno, or >= 0), or -ESRCH when it died. May be NULL. Must not block.
