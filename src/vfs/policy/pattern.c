@@ -88,7 +88,7 @@ int pattern_split(const char *text, size_t len, struct pattern *ret, struct patt
 			return r;
 		i = end + 1;
 	}
-	/* `d/**` is everything beneath d but not d: any one component, and a rule covers what is beneath it. */
+	/* A last ** is everything beneath but not the directory itself: any one component, and a rule covers what is beneath it. */
 	if (ret->count && ret->component[ret->count - 1].kind == COMPONENT_DEEP)
 		ret->component[ret->count - 1].kind = COMPONENT_ANY;
 	return 0;

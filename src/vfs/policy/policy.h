@@ -4,7 +4,7 @@
  *
  * A policy is made by policy_new(), filled by policy_add_*(), and closed by policy_compile(); after that it is
  * immutable (its memory is read-only, and mseal'ed where the kernel can) and may be used by any number of threads.
- * Meanings: docs and ../shared SEMANTICS (patterns, order, combinations, names that move).
+ * Meanings of rules: scrim.conf(5).
  */
 #pragma once
 
@@ -69,16 +69,29 @@ struct verdict {
 };
 
 /*
- * Where the matcher stands after some path: the rules decided so far and the trie nodes that can still match
- * below. It is a value: copying it is a memcpy of match_state_size() bytes. policy_compile() refuses a policy that
- * could need more than MATCH_NODES_MAX nodes at once, so stepping cannot fail.
+ * Where the matcher stands after some path: the rules decided so far and the trie nodes that can still change the
+ * verdict below (those that cannot are dropped, so that places with nothing to come compare equal). It is a value:
+ * copying it is a memcpy of match_state_size() bytes. policy_compile() refuses a policy that could need more than
+ * MATCH_NODES_MAX nodes at once, so stepping cannot fail. All members but `best` are the matcher's own.
  */
 #define MATCH_NODES_MAX 1024
 struct match_state {
 	int32_t best[3]; /* rule index that decides visibility, content, write at this name; RULE_NONE */
+	uint32_t effect[3]; /* what those rules mean; equal effects of different rules are interchangeable */
+	int32_t high[3];    /* the last and first rule of each part that can still match below */
+	int32_t low[3];
+	uint8_t below;	    /* bits of the visibilities that rules below speak of */
+	bool anchor;	    /* a literal rule or the literal prefix of a rule lies here or below */
+	bool way;	    /* a literal ancestor of something shown */
 	uint32_t count;
 	uint32_t node[MATCH_NODES_MAX]; /* sorted, unique; only the first `count` are defined */
 };
+
+/* The bytes of a state that mean something. */
+static inline size_t match_state_size(const struct match_state *state)
+{
+	return offsetof(struct match_state, node) + state->count * sizeof(state->node[0]);
+}
 
 struct policy;
 
@@ -96,6 +109,7 @@ struct policy_context {
 	const char *(*getenv)(const char *name); /* NULL: getenv(3) */
 	const char *profile_dirs[4]; /* searched in order by policy_add_profile(); NULL-terminated or 4 */
 	bool trust_any_owner; /* tests only: skip the check that policy files are not writable by others */
+	bool no_mseal;	      /* tests only: read-only but not mseal'ed, so that policy_free() gives the memory back */
 };
 
 /* All return 0 or a negative errno with MSG filled in (file:line:column, the line, a caret, the remedy). */

@@ -62,10 +62,10 @@ void trie_builder_free(struct trie_builder *builder);
 /* The node of the COUNT components, made where it is missing. Returns 0, -ENOMEM or -E2BIG. */
 int trie_insert(struct trie_builder *builder, const struct component *components, size_t count, uint32_t *ret);
 
-/* Rule RULE of PART ends at NODE; VISIBILITY_BIT is the bit of what it says, 0 in other parts. */
+/* Rule RULE, which speaks of PART, ends at NODE. */
 void trie_end(struct trie_builder *builder, uint32_t node, enum part part, int32_t rule);
 
-/* Fill `below`, `high` and `low` of every node. VISIBILITY_OF tells the visibility of a rule. */
+/* Fill `below`, `high` and `low` of every node. EFFECTS holds what each rule means for its part. */
 void trie_summarise(struct trie_builder *builder, const uint32_t *effects);
 
 /* The most nodes that can ever be active at once (never too few). Returns 0 or -ENOMEM. */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vfs/policy/advise.h"
+#include "vfs/policy/glob.h"
+#include "vfs/policy/internal.h"
+#include "vfs/policy/report.h"
+#include "vfs/policy/resolve.h"
+
+struct compiler {
+	struct policy *policy;
+	struct resolver *resolver;
+	struct trie_builder builder;
+	struct pattern pattern;
+	struct component path[COMPONENTS_MAX]; /* the resolved pattern */
+	uint32_t rule_room;
+	uint32_t mask_classes;
+	const struct rule *last_mask; /* of the class counted last */
+	struct errmsg *msg;
+};
+
+static void compiler_free(struct compiler **c)
+{
+	if (!*c)
+		return;
+	resolver_free((*c)->resolver);
+	trie_builder_free(&(*c)->builder);
+	free(*c);
+}
+
+static int refuse(struct compiler *c, int error, const struct parsed_rule *parsed, const char *remedy, const char *why)
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text), "%s %s", parsed->verb->name, parsed->shown);
+	const struct place place = {
+		.origin = parsed->origin,
+		.line = parsed->line,
+		.text = text,
+		.len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1,
+	};
+	return complain(c->msg, error, &place, 0, remedy, "%s", why);
+}
+
+/* Rules with the same way to make content share a class: their files may change places. */
+static uint32_t mask_class(struct compiler *c, const struct rule *rule)
+{
+	const struct rule *last = c->last_mask;
+
+	if (rule->mask_kind == MASK_EMPTY)
+		return rule->mask_discard ? 2 : 1;
+	bool same = last && last->mask_kind == rule->mask_kind && last->mask_discard == rule->mask_discard &&
+		    strcmp(last->mask_argument, rule->mask_argument) == 0;
+	if (!same) {
+		c->last_mask = rule;
+		c->mask_classes++;
+	}
+	return 2 + c->mask_classes;
+}
+
+static uint32_t effect_of(struct compiler *c, const struct verb *verb, const struct rule *rule)
+{
+	return verb->part == PART_CONTENT && verb->value == CONTENT_MASK ? mask_class(c, rule) : verb->value;
+}
+
+static void note_need(struct policy_needs *needs, const struct verb *verb, const struct rule *rule)
+{
+	switch (verb->part) {
+	case PART_VISIBILITY:
+		needs->hide |= verb->value == VIS_HIDE;
+		needs->deny |= verb->value == VIS_DENY;
+		break;
+	case PART_CONTENT:
+		needs->mask |= verb->value == CONTENT_MASK;
+		needs->mask_discard |= rule->mask_discard;
+		break;
+	case PART_WRITE:
+		needs->append |= verb->value == WRITE_APPEND;
+		needs->readonly |= verb->value == WRITE_READONLY;
+		break;
+	case PART_COUNT:
+		break;
+	}
+}
+
+/* What a person reads: a pattern without a wildcard needs no backslashes. */
+static const char *shown_pattern(struct policy *policy, const struct parsed_rule *parsed, bool literal)
+{
+	size_t len = strlen(parsed->shown);
+
+	if (!literal || parsed->shown != parsed->pattern || !memchr(parsed->shown, '\\', len))
+		return parsed->shown;
+	char *text = arena_alloc(&policy->arena, len + 1);
+	if (text)
+		glob_unescape(parsed->shown, len, text);
+	return text;
+}
+
+/* Add PARSED as a rule whose literal prefix is PREFIX, an absolute resolved path. */
+static int add_rule(struct compiler *c, const struct parsed_rule *parsed, const char *prefix)
+{
+	struct policy *policy = c->policy;
+	const struct pattern *pattern = &c->pattern;
+	bool literal = pattern->literals == pattern->count;
+	size_t count = 0, len = strlen(prefix), bytes = len;
+	uint32_t node;
+
+	for (size_t i = 1; i < len;) {
+		const char *slash = memchr(prefix + i, '/', len - i);
+		size_t end = slash ? (size_t)(slash - prefix) : len;
+		c->path[count++] = (struct component){prefix + i, (uint16_t)(end - i), COMPONENT_LITERAL};
+		i = end + 1;
+	}
+	for (size_t i = pattern->literals; i < pattern->count; i++) {
+		if (count == COMPONENTS_MAX)
+			return refuse(c, -ENAMETOOLONG, parsed, "shorten it", "too many components");
+		bytes += 1 + pattern->component[i].len;
+		c->path[count++] = pattern->component[i];
+	}
+	if (bytes > PATTERN_MAX + (size_t)COMPONENT_MAX)
+		return refuse(c, -ENAMETOOLONG, parsed, "shorten it", "resolved through symlinks, a pattern too long");
+
+	int r = trie_insert(&c->builder, c->path, count, &node);
+	if (r == -E2BIG)
+		return refuse(c, r, parsed, "say it with fewer patterns", "more components than a policy can hold");
+	if (r < 0)
+		return r;
+	uint32_t index = policy->rule_count++;
+	struct rule *rule = &policy->rules[index];
+	const char *canonical = arena_strndup(&policy->arena, prefix, len);
+	const char *slash = strrchr(prefix, '/');
+	size_t parent_len = slash == prefix ? 1 : (size_t)(slash - prefix);
+	*rule = (struct rule){
+		.verb = parsed->verb->name,
+		.pattern = shown_pattern(policy, parsed, literal),
+		.origin = parsed->origin,
+		.line = parsed->line,
+		.index = index,
+		.literal = literal,
+		.canonical = literal ? canonical : NULL,
+		.literal_prefix = literal ? arena_strndup(&policy->arena, prefix, parent_len) : canonical,
+		.mask_kind = parsed->mask_kind,
+		.mask_argument = parsed->mask_argument,
+		.mask_discard = parsed->mask_discard,
+	};
+	if (!canonical || !rule->literal_prefix || !rule->pattern)
+		return -ENOMEM;
+	policy->terminals[index] = node;
+	policy->effects[index] = effect_of(c, parsed->verb, rule);
+	trie_end(&c->builder, node, parsed->verb->part, (int32_t)index);
+	note_need(&policy->needs, parsed->verb, rule);
+	return 0;
+}
+
+static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
+{
+	struct pattern *pattern = &c->pattern;
+	struct pattern_fault fault;
+	struct resolved resolved;
+	BUFFER_ON_STACK(prefix, PATTERN_MAX + 1);
+
+	if (parsed->verb->part == PART_CONTENT && parsed->verb->value == CONTENT_CRYPT)
+		return refuse(c, -EOPNOTSUPP, parsed, "take the rule out, or hide the files",
+			      "crypt is not served by this version");
+	int r = pattern_split(parsed->pattern, strlen(parsed->pattern), pattern, &fault);
+	if (r < 0)
+		return refuse(c, r, parsed, fault.remedy, fault.why);
+	r = buffer_append(&prefix, "/", 1);
+	for (size_t i = 0; i < pattern->literals && r == 0; i++) {
+		if (i)
+			r = buffer_append(&prefix, "/", 1);
+		if (r == 0)
+			r = buffer_append(&prefix, pattern->component[i].text, pattern->component[i].len);
+	}
+	if (r == 0)
+		r = resolver_resolve(c->resolver, prefix.data, prefix.len, &resolved);
+	if (r == -ENAMETOOLONG || r == -ENOBUFS)
+		return refuse(c, -ENAMETOOLONG, parsed, "shorten it",
+			      "resolved through symlinks, longer than a path can be");
+	if (r < 0)
+		return r;
+	/* A symlink that is named itself is meant as well as what it leads to. */
+	if (pattern->literals == pattern->count && resolved.name != resolved.target)
+		r = add_rule(c, parsed, resolved.name);
+	return r < 0 ? r : add_rule(c, parsed, resolved.target);
+}
+
+static int compile_env(struct policy *policy)
+{
+	uint32_t i = 0;
+
+	policy->env = arena_array(&policy->arena, policy->env_count, sizeof(*policy->env));
+	if (!policy->env)
+		return -ENOMEM;
+	for (const struct parsed_env *env = policy->env_list; env; env = env->next)
+		policy->env[i++] = env->rule;
+	return 0;
+}
+
+static int build_trie(struct compiler *c)
+{
+	uint64_t bound;
+
+	trie_summarise(&c->builder, c->policy->effects);
+	int r = trie_bound(&c->builder.trie, &bound);
+	if (r < 0)
+		return r;
+	if (bound > MATCH_NODES_MAX)
+		return errmsg_set(c->msg, -E2BIG,
+				  "the patterns with ** and wildcards overlap too much: %" PRIu64
+				  " of them could be half matched at once, %d is the most\n"
+				  "write fewer patterns with several wildcards, or literal paths",
+				  bound, MATCH_NODES_MAX);
+	return trie_finish(&c->builder, &c->policy->trie);
+}
+
+static int compile(struct compiler *c)
+{
+	struct policy *policy = c->policy;
+	size_t room = (size_t)policy->parsed_count * 2;
+
+	policy->rules = arena_array(&policy->arena, room, sizeof(*policy->rules));
+	policy->effects = arena_array(&policy->arena, room, sizeof(*policy->effects));
+	policy->terminals = arena_array(&policy->arena, room, sizeof(*policy->terminals));
+	if (!policy->rules || !policy->effects || !policy->terminals)
+		return -ENOMEM;
+	for (const struct parsed_rule *parsed = policy->parsed; parsed; parsed = parsed->next) {
+		int r = compile_rule(c, parsed);
+		if (r < 0)
+			return r;
+	}
+	int r = compile_env(policy);
+	if (r == 0)
+		r = build_trie(c);
+	if (r == 0)
+		r = advise(policy, c->msg);
+	return r;
+}
+
+int policy_compile(struct policy *policy, struct errmsg *msg)
+{
+	if (policy->compiled)
+		return errmsg_set(msg, -EPERM, "the policy is sealed");
+
+	_cleanup_(compiler_free) struct compiler *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->policy = policy;
+	c->msg = msg;
+	int r = resolver_new(&c->resolver);
+	if (r == 0)
+		r = trie_builder_init(&c->builder, &policy->arena);
+	if (r == 0)
+		r = compile(c);
+	if (r < 0)
+		return errmsg_set(msg, r, "the policy cannot be compiled: %s", strerror(-r));
+	policy->compiled = true;
+	r = arena_seal(&policy->arena, !policy->context.no_mseal);
+	return r < 0 ? errmsg_set(msg, r, "the policy cannot be sealed: %s", strerror(-r)) : 0;
+}

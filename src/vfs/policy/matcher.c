@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "vfs/policy/glob.h"
+#include "vfs/policy/internal.h"
+
+/* Large and filled as needed: not to be wiped at each step where the build initialises every variable. */
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define _uninitialised_ __attribute__((uninitialized))
+#else
+#define _uninitialised_
+#endif
+
+static _Thread_local uint64_t steps_taken;
+
+uint64_t policy_steps(void)
+{
+	uint64_t steps = steps_taken;
+	steps_taken = 0;
+	return steps;
+}
+
+/* A step on the way: `**` nodes may be entered from two sides before they are made unique. */
+struct stepping {
+	const struct policy *policy;
+	int32_t best[PART_COUNT];
+	bool anchor;
+	uint32_t anchored; /* the node only literals lead to */
+	uint32_t count;
+	uint32_t node[2 * MATCH_NODES_MAX + 2];
+};
+
+/* Can a rule that ends below NODE still win? */
+static bool is_live(const struct trie_node *node, const int32_t best[PART_COUNT])
+{
+	for (int p = 0; p < PART_COUNT; p++)
+		if (node->high[p] > best[p])
+			return true;
+	return false;
+}
+
+static void push(struct stepping *s, uint32_t id)
+{
+	const struct trie_node *node = &s->policy->trie.nodes[id];
+	/* trie_bound() is never too small; the test of the bound here costs nothing and guards the array anyway. */
+	if (is_live(node, s->best) && s->count < ARRAY_LEN(s->node))
+		s->node[s->count++] = id;
+}
+
+static void enter(struct stepping *s, uint32_t id)
+{
+	const struct trie_node *node = &s->policy->trie.nodes[id];
+
+	for (int p = 0; p < PART_COUNT; p++)
+		if (s->best[p] < node->end[p])
+			s->best[p] = node->end[p];
+	if (node->anchored) {
+		s->anchor = true;
+		s->anchored = id;
+	}
+	push(s, id);
+	if (node->deep != NODE_NONE)
+		push(s, node->deep);
+}
+
+/* Shell sort: the sets are small and almost sorted, and nothing may be allocated here. */
+static void sort(uint32_t *ids, uint32_t count)
+{
+	static const uint32_t gaps[] = {701, 301, 132, 57, 23, 10, 4, 1};
+
+	for (size_t g = 0; g < ARRAY_LEN(gaps); g++) {
+		for (uint32_t i = gaps[g]; i < count; i++) {
+			uint32_t id = ids[i], j = i;
+			for (; j >= gaps[g] && ids[j - gaps[g]] > id; j -= gaps[g])
+				ids[j] = ids[j - gaps[g]];
+			ids[j] = id;
+		}
+	}
+}
+
+/* The literal node at this very name, or the way to one: does it still matter? */
+static bool anchor_lives(const struct stepping *s)
+{
+	const struct trie_node *node = &s->policy->trie.nodes[s->anchored];
+
+	if (is_live(node, s->best) || (node->deep != NODE_NONE && is_live(&s->policy->trie.nodes[node->deep], s->best)))
+		return true;
+	for (int p = 0; p < PART_COUNT; p++)
+		if (node->end[p] != RULE_NONE && node->end[p] == s->best[p])
+			return true;
+	return false;
+}
+
+/* Drop what can no longer change a verdict and put the rest in order. */
+static void settle(struct stepping *s, struct match_state *ret)
+{
+	const struct policy *policy = s->policy;
+	uint32_t last = UINT32_MAX;
+
+	sort(s->node, s->count);
+	ret->count = 0;
+	ret->below = 0;
+	ret->way = false;
+	ret->anchor = s->anchor && anchor_lives(s);
+	for (int p = 0; p < PART_COUNT; p++) {
+		ret->best[p] = s->best[p];
+		ret->effect[p] = s->best[p] == RULE_NONE ? 0 : policy->effects[s->best[p]];
+		ret->high[p] = RULE_NONE;
+		ret->low[p] = INT32_MAX;
+	}
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct trie_node *node = &policy->trie.nodes[s->node[i]];
+		if (s->node[i] == last || !is_live(node, s->best) || ret->count == MATCH_NODES_MAX)
+			continue;
+		last = ret->node[ret->count++] = s->node[i];
+		ret->below |= node->below;
+		ret->way |= node->way;
+		for (int p = 0; p < PART_COUNT; p++) {
+			if (ret->high[p] < node->high[p])
+				ret->high[p] = node->high[p];
+			if (ret->low[p] > node->low[p])
+				ret->low[p] = node->low[p];
+		}
+	}
+}
+
+void match_root(const struct policy *policy, struct match_state *ret)
+{
+	struct stepping s _uninitialised_;
+
+	s.policy = policy;
+	s.count = 0;
+	s.anchor = false;
+	for (int p = 0; p < PART_COUNT; p++)
+		s.best[p] = RULE_NONE;
+	enter(&s, NODE_ROOT);
+	settle(&s, ret);
+}
+
+static bool component_matches(const struct trie_node *node, const char *name, size_t len)
+{
+	return node->kind == COMPONENT_ANY || glob_match(node->text, node->len, name, len);
+}
+
+void match_step(const struct policy *policy, const struct match_state *from, const char *name, size_t len,
+		struct match_state *ret)
+{
+	const struct trie *trie = &policy->trie;
+	struct stepping s _uninitialised_;
+
+	s.policy = policy;
+	s.count = 0;
+	s.anchor = false;
+	memcpy(s.best, from->best, sizeof(s.best));
+	for (uint32_t i = 0; i < from->count; i++) {
+		uint32_t id = from->node[i];
+		const struct trie_node *node = &trie->nodes[id];
+		steps_taken++;
+		if (node->has_literal) {
+			uint32_t child = trie_literal_child(trie, id, name, len);
+			if (child != NODE_NONE)
+				enter(&s, child);
+		}
+		for (uint32_t wild = node->wild; wild != NODE_NONE; wild = trie->nodes[wild].wild_next) {
+			steps_taken++;
+			if (component_matches(&trie->nodes[wild], name, len))
+				enter(&s, wild);
+		}
+		if (node->kind == COMPONENT_DEEP)
+			push(&s, id);
+	}
+	settle(&s, ret);
+}
+
+void match_path(const struct policy *policy, const char *path, size_t len, struct match_state *ret)
+{
+	match_root(policy, ret);
+	for (size_t i = 0; i < len;) {
+		const char *slash = memchr(path + i, '/', len - i);
+		size_t end = slash ? (size_t)(slash - path) : len;
+		if (end > i)
+			match_step(policy, ret, path + i, end - i, ret);
+		i = end + 1;
+	}
+}
+
+void match_verdict(const struct policy *policy, const struct match_state *state, struct verdict *ret)
+{
+	static const enum content contents[] = {CONTENT_PLAIN, CONTENT_MASK};
+
+	(void)policy;
+	ret->visibility = (enum visibility)state->effect[PART_VISIBILITY];
+	if (ret->visibility != VIS_SHOW && state->way)
+		ret->visibility = VIS_WAY;
+	ret->content = contents[state->effect[PART_CONTENT] != 0];
+	ret->write = (enum write_mode)state->effect[PART_WRITE];
+	ret->visibility_rule = state->best[PART_VISIBILITY];
+	ret->content_rule = state->best[PART_CONTENT];
+	ret->write_rule = state->best[PART_WRITE];
+}
+
+void policy_verdict(const struct policy *policy, const char *path, size_t len, struct verdict *ret)
+{
+	struct match_state state _uninitialised_;
+	match_path(policy, path, len, &state);
+	match_verdict(policy, &state, ret);
+}
+
+bool match_equal(const struct match_state *a, const struct match_state *b)
+{
+	if (a->count != b->count || memcmp(a->node, b->node, a->count * sizeof(a->node[0])) != 0)
+		return false;
+	for (int p = 0; p < PART_COUNT; p++) {
+		if (a->effect[p] != b->effect[p])
+			return false;
+		/* Different rules of one effect are alike unless a rule below may come between them in the order. */
+		int32_t earlier = a->best[p] < b->best[p] ? a->best[p] : b->best[p];
+		int32_t later = a->best[p] < b->best[p] ? b->best[p] : a->best[p];
+		if (earlier != later && a->high[p] > earlier && a->low[p] < later)
+			return false;
+	}
+	return true;
+}
+
+bool match_hides_below(const struct policy *policy, const struct match_state *state)
+{
+	(void)policy;
+	return state->high[PART_VISIBILITY] > state->best[PART_VISIBILITY] &&
+	       state->below & ~(1u << state->effect[PART_VISIBILITY]);
+}
+
+bool match_literal_below(const struct policy *policy, const struct match_state *state)
+{
+	(void)policy;
+	return state->anchor;
+}
+
+bool match_is_anchor(const struct policy *policy, const struct match_state *state)
+{
+	(void)policy;
+	return state->anchor;
+}
