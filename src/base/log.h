@@ -41,17 +41,30 @@ struct log_event {
 struct log;
 
 struct log_config {
-	int fd;		    /* where lines go; owned by the log from now on; -1: count only */
+	int fd;		    /* where lines go; owned by the log from now on; -1: see open */
+	/* With fd -1: called once by the log's thread, at the first event, for a descriptor or a negative errno; NULL:
+	 * count only. So nothing is made by a run that was refused nothing. */
+	int (*open)(void *userdata);
+	void *userdata;
 	uint64_t max_bytes; /* the file stops growing there (a last line says how many were dropped); 0: 4 MiB */
 	struct run_counters *counters; /* not owned; may be NULL */
 };
 
+/*
+ * One event is one line:
+ *   {"time":"2026-01-31T23:59:59.123Z","pid":1,"comm":"cat","syscall":"openat","path":"/x","verdict":"hide",
+ *    "errno":"ENOENT","rule":"hide /x","origin":"a.conf:3","note":"..."}
+ * comm, rule, origin and note may be missing. A path that is not UTF-8 is written with each such byte as \u00XX and
+ * once more, exactly, as "path_bytes":"hex"; one cut at 512 bytes has "path_cut":true. The last line is
+ * {"dropped":N} if events were lost.
+ */
 /* Returns 0 or a negative errno; the thread is started by log_start(), which must follow any fork. */
 int log_new(const struct log_config *config, struct log **ret);
 int log_start(struct log *log);
 /* Count and queue an event; its strings are copied (paths cut at 512 bytes). Thread-safe, never blocks on I/O. */
 void log_refusal(struct log *log, const struct log_event *event);
-/* Write what is queued, stop the thread. Takes NULL, returns NULL. */
+/* Write what is queued, stop the thread if it was started. Takes NULL, returns NULL. */
 struct log *log_free(struct log *log);
 
-const char *refusal_name(enum refusal refusal); /* "hide", "deny", "masked write", ... */
+/* The rule's verb, "hide", "deny", "mask", "append", "readonly", or "unserved". */
+const char *refusal_name(enum refusal refusal);

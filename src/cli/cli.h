@@ -17,3 +17,5 @@ int cmd_explain(int argc, char **argv);
 /* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same without a judgement: what happened. */
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

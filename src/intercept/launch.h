@@ -8,6 +8,11 @@
  * intercept/steer, the parent and subreaper of the command (so that ptrace stops of callers never mix with waits for
  * children, and Yama scope 1 is satisfied: the supervisor is an ancestor of every caller), and it tells the front
  * process of stops, continuations and the exit of the command. It ends when no descendant is left.
+ *
+ * Who dies, and what then:
+ *   front       the command is killed (front stands for it); with die_with_front all of the view is
+ *   supervisor  the reaper closes the listener (every mediated call is ENOSYS from then on), kills the command, says so
+ *   reaper      the supervisor kills the command and launch_wait() fails
  */
 #pragma once
 
@@ -17,20 +22,23 @@
 #include "base/errmsg.h"
 
 struct guard;
+struct signal_state;
 struct sock_fprog;
 
 struct launch_config {
 	char *const *argv; /* the command; argv[0] is searched in PATH of envp, by the command itself, inside the view */
 	char *const *envp;
 	const char *chdir; /* NULL: stay; done inside the view */
-	const int *pass_fds; /* kept open besides 0, 1, 2 */
+	const int *pass_fds; /* kept open besides 0, 1, 2; closed in the supervisor once the command has its own */
 	size_t pass_fd_count;
 	pid_t process_group; /* the front process's group, which the command joins; 0: leave */
 	int front_socket;    /* SOCK_SEQPACKET; struct front_message goes to the front process, signals come from it */
+	int front_pidfd;     /* the front process, woken by SIGCONT when it may be stopped; -1: none */
 	bool kill_on_exit;   /* when the command ends, kill what is left of the view */
+	bool die_with_front; /* when the front process dies before the command, kill all of the view */
 	const struct guard *guard;
 	const struct sock_fprog *filter;
-	const void *original_signals; /* struct front_signals of cli/front.c, to restore dispositions and mask */
+	const struct signal_state *original_signals; /* what scrim was started with, for the command; NULL: defaults */
 };
 
 struct launch {
@@ -38,6 +46,8 @@ struct launch {
 	pid_t command;
 	int listener;  /* owned by the caller of launch_start() */
 	int go;	       /* write end that releases the command */
+	int command_pidfd;
+	int front_socket;
 };
 
 /* What the reaper tells the front process. */
@@ -46,21 +56,27 @@ enum front_event {
 	FRONT_STOPPED,	 /* value: signal */
 	FRONT_CONTINUED,
 	FRONT_EXITED,	 /* value: wait status */
-	FRONT_FAILED,	 /* text: why the run could not start; exit 125 */
+	FRONT_FAILED,	 /* text: why the run could not start or go on; exit 125 */
 };
 struct front_message {
 	int event;
 	int value;
-	char text[1536];
+	char text[ERRMSG_MAX];
 };
 /* The front process asks for a signal to be sent to the command. */
 struct front_request {
 	int signal;
 };
 
-/* Before any thread is started. The command stands under the filter, held before its first exec. */
+/* Send a message to the front process; TEXT may be NULL. Never blocks for long, never raises SIGPIPE. */
+void front_tell(int front_socket, enum front_event event, int value, const char *text);
+
+/*
+ * Before any thread is started. The command stands under the filter, held before its first exec. Replaces 0, 1 and 2
+ * of the supervisor by /dev/null (the command has the real ones) and makes it a subreaper in "/".
+ */
 int launch_start(const struct launch_config *config, struct launch *ret, struct errmsg *msg);
 /* Workers serve the listener: let the command go. */
 int launch_go(struct launch *launch);
-/* Until the reaper has ended, that is until no descendant is left. */
+/* Until the reaper has ended, that is until no descendant is left. -ESRCH: it was killed; the command is, too. */
 int launch_wait(struct launch *launch);

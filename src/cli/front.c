@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/front.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/signals.h"
+#include "cli/cli.h"
+#include "cli/summary.h"
+
+/* How long the end of the supervisor is awaited when something was refused: so that the log is there to be read. */
+#define LOG_WAIT_MS 300
+
+struct front {
+	const struct front_config *config;
+	const struct signal_state *original;
+	int socket;
+	int signals;
+	int terminal; /* -1: none */
+	bool foreground; /* our group had the terminal at the start */
+	pid_t supervisor;
+	pid_t command; /* 0: not known yet */
+	int status;
+};
+
+/* The supervisor's process: everything that is the user's is let go. */
+static _Noreturn void be_supervisor(const struct front_config *config, int front_socket)
+{
+	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGALRM,
+				      SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
+	struct signal_state state;
+	struct errmsg msg = {0};
+
+	prctl(PR_SET_NAME, "scrim-view", 0, 0, 0);
+	/* The policy and, one day, keys are in this memory: no core file, no debugger of the same user. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	setpgid(0, 0);
+	sigemptyset(&state.mask);
+	sigemptyset(&state.ignored);
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		sigaddset(&state.ignored, ignored[i]);
+	signal_state_restore(&state);
+
+	int r = supervisor_main(&config->supervisor, &msg);
+	if (r < 0) {
+		errmsg_set(&msg, r, "the supervisor failed: %s", strerror(-r));
+		front_tell(front_socket, FRONT_FAILED, 0, msg.text);
+	}
+	log_free(config->supervisor.log);
+	_exit(r < 0 ? EXIT_SCRIM_FAILED : 0);
+}
+
+static void request(const struct front *front, int number)
+{
+	const struct front_request wanted = {.signal = number};
+
+	send(front->socket, &wanted, sizeof(wanted), MSG_NOSIGNAL);
+}
+
+/*
+ * What the terminal sends reaches the command by itself: it is in our group. What a process sends by kill(2) is meant
+ * for the command that we stand for. (Sent to the whole group it arrives twice: that cannot be told apart.)
+ */
+static void take_signal(const struct front *front, const struct signalfd_siginfo *info)
+{
+	int number = (int)info->ssi_signo;
+	bool from_kernel = info->ssi_code == SI_KERNEL;
+
+	switch (number) {
+	case SIGCHLD:
+	case SIGPIPE:
+	case SIGWINCH:
+	case SIGURG:
+		return;
+	case SIGCONT:
+		/* Also our reaper's way to wake us; it continues the command only where that is stopped. */
+		break;
+	case SIGHUP:
+		/* At a hangup the kernel tells the session leader alone. */
+		if (from_kernel && getsid(0) != getpid())
+			return;
+		break;
+	default:
+		if (from_kernel || sigismember(&front->original->ignored, number) == 1)
+			return;
+	}
+	request(front, number);
+}
+
+/* Stop as the command did, so that the shell sees the job stopped by that very signal. */
+static void stop_ourselves(const struct front *front, int number)
+{
+	sigset_t one;
+
+	if (sigismember(&front->original->ignored, number) == 1 ||
+	    (number != SIGTSTP && number != SIGTTIN && number != SIGTTOU))
+		number = SIGSTOP;
+	if (number == SIGSTOP) {
+		raise(SIGSTOP);
+		return;
+	}
+	/* The terminal's own may be pending too: stopping twice for one key would need two fg. */
+	struct signalfd_siginfo info;
+	while (read(front->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if ((int)info.ssi_signo != number)
+			take_signal(front, &info);
+	signal(number, SIG_DFL);
+	raise(number);
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	/* Stops here, or, in an orphaned group, not at all: as the kernel treats the command. */
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	sigprocmask(SIG_BLOCK, &one, NULL);
+}
+
+/* A pipeline must see its end when the command closes its side, not when we end; a terminal does not mind. */
+static void let_streams_go(void)
+{
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		if (!isatty(fd))
+			dup2(null, fd);
+}
+
+/* If the command took the terminal for a group that is dead or was its own, take it back for ours. */
+static void take_terminal_back(const struct front *front)
+{
+	if (front->terminal < 0 || !front->foreground)
+		return;
+	pid_t holder = tcgetpgrp(front->terminal);
+	if (holder > 0 && holder != getpgrp() &&
+	    (holder == front->command || (kill(-holder, 0) < 0 && errno == ESRCH)))
+		tcsetpgrp(front->terminal, getpgrp()); /* SIGTTOU is blocked: allowed from the background */
+}
+
+static int exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* One message. Returns true when the command's part is over and `status` is set. */
+static bool take_message(struct front *front)
+{
+	struct front_message message;
+
+	ssize_t n = recv(front->socket, &message, sizeof(message), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n != (ssize_t)sizeof(message)) {
+		cli_error("the supervisor ended unexpectedly; the command was killed");
+		front->status = EXIT_SCRIM_FAILED;
+		return true;
+	}
+	switch ((enum front_event)message.event) {
+	case FRONT_STARTED:
+		front->command = message.value;
+		let_streams_go();
+		return false;
+	case FRONT_STOPPED:
+		stop_ourselves(front, message.value);
+		return false;
+	case FRONT_CONTINUED:
+		return false;
+	case FRONT_EXITED:
+		front->status = exit_status(message.value);
+		return true;
+	case FRONT_FAILED:
+		message.text[sizeof(message.text) - 1] = '\0';
+		cli_error("%s", message.text);
+		front->status = EXIT_SCRIM_FAILED;
+		return true;
+	}
+	return false;
+}
+
+static void loop(struct front *front)
+{
+	for (;;) {
+		struct pollfd polled[] = {{.fd = front->socket, .events = POLLIN},
+					  {.fd = front->signals, .events = POLLIN}};
+		if (poll(polled, ARRAY_LEN(polled), -1) < 0)
+			continue;
+		struct signalfd_siginfo info;
+		while (read(front->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			take_signal(front, &info);
+		if (polled[0].revents && take_message(front))
+			return;
+	}
+}
+
+static void wait_for_supervisor(const struct front *front, int timeout_ms)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, front->supervisor, 0);
+	struct pollfd polled = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd >= 0)
+		while (poll(&polled, 1, timeout_ms) < 0 && errno == EINTR)
+			;
+}
+
+/* Returns the supervisor's pid with our end of the socket in RET_SOCKET, or a negative errno. Blocks all signals. */
+static pid_t start_supervisor(struct front_config *config, int *ret_socket)
+{
+	int pair[2];
+	sigset_t all;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	config->supervisor.launch.front_socket = pair[1];
+	config->supervisor.launch.front_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	config->supervisor.launch.process_group = getpgrp();
+	config->supervisor.launch.die_with_front = config->die_with_parent;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	signal(SIGCHLD, SIG_DFL);
+
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		be_supervisor(config, pair[1]);
+	}
+	int error = -errno;
+	safe_close(config->supervisor.launch.front_pidfd);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return error;
+	}
+	*ret_socket = pair[0];
+	return pid;
+}
+
+int front_run(struct front_config *config)
+{
+	struct signal_state original;
+	struct front front = {.config = config, .original = &original, .terminal = -1};
+	sigset_t all;
+
+	signal_state_save(&original);
+	config->supervisor.launch.original_signals = &original;
+	if (config->die_with_parent) {
+		pid_t parent = getppid();
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (getppid() != parent)
+			return EXIT_SCRIM_FAILED;
+	}
+
+	front.supervisor = start_supervisor(config, &front.socket);
+	if (front.supervisor < 0) {
+		cli_error("cannot start the supervisor: %s", strerror(-front.supervisor));
+		return EXIT_SCRIM_FAILED;
+	}
+	for (size_t i = 0; i < config->supervisor.launch.pass_fd_count; i++)
+		close(config->supervisor.launch.pass_fds[i]);
+	front.terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	front.foreground = front.terminal >= 0 && tcgetpgrp(front.terminal) == getpgrp();
+	sigfillset(&all);
+	front.signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (front.signals < 0) {
+		cli_error("cannot watch signals: %s", strerror(errno));
+		return EXIT_SCRIM_FAILED;
+	}
+
+	loop(&front);
+	take_terminal_back(&front);
+	if (config->wait_for_end)
+		wait_for_supervisor(&front, -1);
+	else if (summary_total(config->supervisor.counters) > 0)
+		wait_for_supervisor(&front, LOG_WAIT_MS);
+	summary_print(config->supervisor.counters, config->hint);
+	return front.status;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front process: what the user started. It stays in the caller's process group, stands for the command towards
+ * the shell (signals, stops, exit status) and has no part in serving the view.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "intercept/supervisor.h"
+
+struct front_config {
+	struct supervisor_config supervisor; /* launch.front_*, process_group and original_signals are filled in here */
+	bool die_with_parent; /* when our parent dies, everything does */
+	bool wait_for_end;    /* stay until the supervisor has ended (tests: its statistics are written by then) */
+	const char *hint;     /* what to say after the count of refusals: where to read more; NULL: nothing */
+};
+
+/* Start the supervisor, stand for the command until it ends. Returns the exit status of scrim. */
+int front_run(struct front_config *config);

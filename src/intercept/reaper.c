@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reaper: parent of the command, adopter of every orphan of the view, and nothing else. Single-threaded, all
+ * signals blocked (SIGTERM and its like only wake it), in a session of its own: so the command's process group is
+ * orphaned exactly when the front process's would be, and a stop that the kernel would discard is discarded.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "intercept/launch_parts.h"
+
+/* How long the exit of the command is kept back while the rest of the view is being killed. */
+#define KILL_ROUNDS_MAX 200
+#define KILL_ROUND_MS 10
+
+struct reaper {
+	const struct launch_parts *parts;
+	const struct launch_config *config;
+	pid_t command;
+	bool alive;	/* the command has not been reaped */
+	bool front;	/* the front process still listens */
+	bool killing;	/* everything is to die */
+	bool exit_due;	/* the exit status is kept back until the rest is dead */
+	int status;
+	unsigned rounds;
+};
+
+static void tell(struct reaper *reaper, enum front_event event, int value, const char *text)
+{
+	if (reaper->front)
+		front_tell(reaper->config->front_socket, event, value, text);
+}
+
+/* A front process that mirrors a stop hears nothing until it is continued. */
+static void wake_front(struct reaper *reaper)
+{
+	if (reaper->front && reaper->config->front_pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, reaper->config->front_pidfd, SIGCONT, NULL, 0);
+}
+
+/* One field of /proc/PID/stat after the name, which may hold anything: state is 0, the parent 1. */
+static int read_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+{
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return n < 0 ? -errno : -ESRCH;
+	text[n] = '\0';
+
+	const char *after = strrchr(text, ')');
+	int parent;
+	char state;
+	if (!after || sscanf(after + 1, " %c %d", &state, &parent) != 2)
+		return -EIO;
+	*ret_state = state;
+	*ret_parent = parent;
+	return 0;
+}
+
+/* Kill our children by looking through all of /proc: for kernels without the list of children. */
+static void kill_children_by_scan(void)
+{
+	DIR *proc = opendir("/proc");
+	if (!proc)
+		return;
+	for (const struct dirent *entry; (entry = readdir(proc));) {
+		char state;
+		pid_t parent, pid = atoi(entry->d_name);
+		if (pid > 0 && read_stat(pid, &state, &parent) == 0 && parent == getpid())
+			kill(pid, SIGKILL);
+	}
+	closedir(proc);
+}
+
+/*
+ * Kill our children. A child of ours stays ours until we reap it, so no stranger can have its number. What they leave
+ * behind becomes our child in turn; the caller repeats until there is none.
+ */
+static void kill_children(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	FILE *list = fopen(path, "re");
+	if (!list) {
+		kill_children_by_scan();
+		return;
+	}
+	for (int pid; fscanf(list, "%d", &pid) == 1;)
+		kill(pid, SIGKILL);
+	fclose(list);
+}
+
+static void forward(struct reaper *reaper, int number)
+{
+	if (!reaper->alive)
+		return;
+	if (number != SIGCONT) {
+		kill(reaper->command, number);
+		return;
+	}
+	/* A shell's fg continues the whole group: a second SIGCONT would run the program's handler twice. */
+	char state;
+	pid_t parent, group = getpgid(reaper->command);
+	if (read_stat(reaper->command, &state, &parent) < 0 || (state != 'T' && state != 't'))
+		return;
+	if (group > 0 && group != reaper->config->process_group)
+		kill(-group, SIGCONT);
+	else
+		kill(reaper->command, SIGCONT);
+}
+
+static void take_requests(struct reaper *reaper)
+{
+	for (;;) {
+		struct front_request request;
+		ssize_t n = recv(reaper->config->front_socket, &request, sizeof(request), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			reaper->front = false;
+			if (reaper->alive) {
+				kill(reaper->command, SIGKILL);
+				reaper->killing |= reaper->config->die_with_front;
+			}
+			return;
+		}
+		if (n == (ssize_t)sizeof(request) && request.signal > 0 && request.signal < NSIG)
+			forward(reaper, request.signal);
+	}
+}
+
+static void command_changed(struct reaper *reaper, int status)
+{
+	if (WIFSTOPPED(status)) {
+		tell(reaper, FRONT_STOPPED, WSTOPSIG(status), NULL);
+	} else if (WIFCONTINUED(status)) {
+		tell(reaper, FRONT_CONTINUED, 0, NULL);
+		wake_front(reaper);
+	} else {
+		reaper->alive = false;
+		reaper->status = status;
+		reaper->exit_due = true;
+		reaper->killing |= reaper->config->kill_on_exit;
+		/* The supervisor waits for a report that nobody will write any more: it must see us end. */
+		if (!*reaper->parts->stands)
+			_exit(1);
+	}
+}
+
+static void tell_exit(struct reaper *reaper)
+{
+	if (reaper->exit_due) {
+		tell(reaper, FRONT_EXITED, reaper->status, NULL);
+		wake_front(reaper);
+		reaper->exit_due = false;
+	}
+}
+
+/* Returns false when no descendant is left. */
+static bool reap(struct reaper *reaper)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			return false;
+		if (pid == 0)
+			return true;
+		if (pid == reaper->command)
+			command_changed(reaper, status);
+	}
+}
+
+/* The table is ours alone now: whoever waits for an answer gets ENOSYS as soon as the listener is gone. */
+static void supervisor_died(struct reaper *reaper, int signals)
+{
+	unsigned low = (unsigned)(signals < reaper->config->front_socket ? signals : reaper->config->front_socket);
+	unsigned high = (unsigned)(signals < reaper->config->front_socket ? reaper->config->front_socket : signals);
+
+	if (low > 0)
+		syscall(SYS_close_range, 0u, low - 1, 0u);
+	if (high > low + 1)
+		syscall(SYS_close_range, low + 1, high - 1, 0u);
+	syscall(SYS_close_range, high + 1, ~0u, 0u);
+	if (reaper->alive) {
+		kill(reaper->command, SIGKILL);
+		tell(reaper, FRONT_FAILED, 0, "the supervisor died; the command was killed");
+	}
+	reaper->front = false;
+	reaper->killing |= reaper->config->kill_on_exit;
+}
+
+static int reaper_loop(struct reaper *reaper, int signals)
+{
+	bool supervised = true;
+
+	for (;;) {
+		struct signalfd_siginfo info;
+		while (read(signals, &info, sizeof(info)) > 0)
+			;
+		if (supervised && getppid() != reaper->parts->supervisor) {
+			supervised = false;
+			supervisor_died(reaper, signals);
+		}
+		bool left = reap(reaper);
+		if (reaper->killing && left) {
+			kill_children();
+			left = reap(reaper);
+		}
+		if (!reaper->killing || !left || ++reaper->rounds > KILL_ROUNDS_MAX)
+			tell_exit(reaper);
+		if (!left)
+			return 0;
+
+		struct pollfd polled[] = {
+			{.fd = signals, .events = POLLIN},
+			{.fd = reaper->front ? reaper->config->front_socket : -1, .events = POLLIN},
+		};
+		if (poll(polled, ARRAY_LEN(polled), reaper->killing ? KILL_ROUND_MS : -1) < 0)
+			continue;
+		if (polled[1].revents)
+			take_requests(reaper);
+	}
+}
+
+_Noreturn void reaper_run(const struct launch_parts *parts)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* An ignored SIGCHLD would reap behind our back; a default one is dropped unless blocked, which it is. */
+	signal(SIGCHLD, SIG_DFL);
+	prctl(PR_SET_NAME, "scrim-reaper", 0, 0, 0);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	/* Callers reach objects by /proc/REAPER/fd/N, which the kernel allows for a dumpable process only. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	/* Any signal will do: what it means is seen by getppid(). */
+	signal(SIGUSR2, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0);
+
+	int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0) {
+		launch_tell_supervisor(parts, -errno, -1, "signalfd");
+		_exit(1);
+	}
+	pid_t command = launch_clone();
+	if (command == 0)
+		command_run(parts);
+	if (command < 0) {
+		launch_tell_supervisor(parts, -errno, -1, "cannot start a process");
+		_exit(1);
+	}
+	/* Only now: the command had to be born in the caller's session. */
+	setsid();
+	if (chdir("/") < 0) {
+		/* Stays where it is: an inconvenience, not a danger. */
+	}
+
+	struct reaper reaper = {
+		.parts = parts, .config = parts->config, .command = command, .alive = true, .front = true};
+	_exit(reaper_loop(&reaper, signals));
+}
