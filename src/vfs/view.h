@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The view: everything about a run that operations read. Made once before the command starts, then immutable. */
+/* The view: everything about a run that operations read. Made once before the command starts, then immutable but for its counters. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -12,6 +13,9 @@
 
 struct masks;
 struct pins;
+
+/* There inside only: the state of the view as JSON (state.h). */
+#define STATE_PATH "/dev/scrim"
 
 struct view {
 	const struct policy *policy;
@@ -25,8 +29,14 @@ struct view {
 	pid_t own_pids[4];   /* processes of scrim itself: absent from /proc inside; 0-terminated or full */
 	bool root;	     /* the supervisor has more than an ordinary user (uid 0 or any capability) */
 	bool protected_symlinks; /* fs.protected_symlinks, read at start */
+	_Atomic uint64_t *rule_counts; /* of each rule: how often it refused something */
+	unsigned protected_regular; /* fs.protected_regular and fs.protected_fifos, likewise */
+	unsigned protected_fifos;
 };
 
 /* POLICY is compiled and outlives the view. Returns 0 or a negative errno with MSG. */
 int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg);
 struct view *view_free(struct view *view);
+
+/* RULE refused something (RULE_NONE: nothing is counted). Any thread. */
+void view_count_rule(const struct view *view, int32_t rule);

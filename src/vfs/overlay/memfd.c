@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vfs/overlay/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "vfs/fdpath.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+static int write_whole(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t done = write(fd, data, len);
+
+		if (done < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		data += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+int memfd_new(const char *name, const void *data, size_t len, int *ret_fd)
+{
+	_cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	int error;
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Anybody may open what he was given once more: who may see it was judged before. */
+	if (fd < 0 || fchmod(fd, 0666) < 0)
+		return -errno;
+	error = write_whole(fd, data, len);
+	if (error < 0)
+		return error;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int memfd_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
+}
+
+int memfd_reopen(int fd, int flags, int *ret_fd)
+{
+	char name[FD_NAME_MAX];
+	int new_fd;
+
+	flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_DIRECTORY);
+	flags |= O_CLOEXEC | O_NOCTTY;
+	new_fd = open(fd_name(fd, name), flags);
+	/* Before Linux 6.6 files in memory do not know O_DIRECT, which real ones mostly do. */
+	if (new_fd < 0 && errno == EINVAL && (flags & O_DIRECT))
+		new_fd = open(name, flags & ~O_DIRECT);
+	if (new_fd < 0)
+		return -errno;
+	*ret_fd = new_fd;
+	return 0;
+}
+
+int memfd_show(const char *name, const void *data, size_t len, int *ret_fd)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int error;
+
+	error = memfd_new(name, data, len, &fd);
+	if (error < 0)
+		return error;
+	error = memfd_seal(fd);
+	if (error < 0)
+		return error;
+	return memfd_reopen(fd, O_RDONLY, ret_fd);
+}
