@@ -28,6 +28,7 @@ struct engine_thread;
 
 struct steer {
 	struct steer_config config;
+	bool have_mseal;
 	uint64_t vdso_syscall; /* offset of a `syscall` instruction in the vdso; 0: none known */
 
 	pthread_mutex_t lock; /* the queue and the threads */

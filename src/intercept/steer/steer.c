@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -345,6 +346,7 @@ int steer_new(const struct steer_config *config, struct steer **ret)
 	steer->config = *config;
 	if (steer->config.deadline_ms == 0)
 		steer->config.deadline_ms = 10000;
+	steer->have_mseal = syscall(GUARD_SYS_MSEAL, 0UL, 0UL, 0UL) == 0; /* of nothing */
 	steer->vdso_syscall = vdso_find_syscall();
 	steer->tail = &steer->head;
 	pthread_mutex_init(&steer->lock, NULL);
