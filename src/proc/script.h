@@ -14,6 +14,9 @@ struct script_line {
 };
 
 /*
+ * An interpreter may come out empty ("#!" and a NUL): the kernel then opens the working directory and answers EACCES.
+ * An argument may be empty too, when blanks end the file without a newline.
+ *
  * Parse the first SCRIPT_HEADER_BYTES (LEN of them there are) of a file. Returns 0, or -ENOEXEC: not a script, or one
  * that the kernel refuses (no interpreter, interpreter cut off by the buffer's end).
  */
