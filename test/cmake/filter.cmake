@@ -1,0 +1,19 @@
+# The filter: its table against the kernel's headers and docs/PARITY.md, then the calls themselves.
+
+# {number, "name"} of every system call in the build machine's headers.
+add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/filter/kernel_numbers.h
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/filter
+  COMMAND sh -c "echo '#include <asm/unistd_64.h>' | \"\$1\" -E -dM - | sed -n 's/^#define __NR_\\([a-z0-9_]*\\) \\([0-9][0-9]*\\)\$/{\\2, \"\\1\"},/p' > \"$2\""
+          sh ${CMAKE_C_COMPILER} ${CMAKE_CURRENT_BINARY_DIR}/filter/kernel_numbers.h
+  VERBATIM)
+scrim_unit(syscalls LINK scrim_filter SOURCES ${CMAKE_CURRENT_BINARY_DIR}/filter/kernel_numbers.h)
+target_include_directories(unit_syscalls PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/filter)
+target_compile_definitions(unit_syscalls PRIVATE PARITY_FILE="${CMAKE_SOURCE_DIR}/docs/PARITY.md")
+
+foreach(subject calls requirements)
+  add_executable(filter_${subject} integration/filter_${subject}.c)
+  target_link_libraries(filter_${subject} PRIVATE scrim_flags scrim_filter PkgConfig::CMOCKA)
+  add_test(NAME integration.filter_${subject} COMMAND filter_${subject})
+  set_tests_properties(integration.filter_${subject} PROPERTIES LABELS integration TIMEOUT 300)
+endforeach()
+target_sources(filter_calls PRIVATE integration/filter_cell.c)
