@@ -19,9 +19,6 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* Below the stack pointer and its red zone, where nothing is at a process's entry. */
-#define SCRATCH_BELOW 1024
-
 int image_read(pid_t tid, uint64_t address, void *bytes, size_t size)
 {
 	struct iovec local = {bytes, size}, remote = {(void *)address, size};
@@ -152,8 +149,10 @@ static int map_guard(struct image *image)
 	const struct steer_config *config = &image->t->steer->config;
 	char name[64];
 	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", config->vault, guard_fd(config->guard));
-	uint64_t at = (image->t->saved.rsp - SCRATCH_BELOW) & ~15ull;
-	char zeros[sizeof(name)] = {0};
+	/* The text lies on top of the block for a moment: below, the stack may end. */
+	uint64_t at = image->t->saved.rsp;
+	if (image->block.count * 8 < sizeof(name))
+		return -EFAULT;
 	int r = image_write(image->t->tid, at, name, (size_t)len + 1);
 	if (r < 0)
 		return r;
@@ -179,7 +178,7 @@ static int map_guard(struct image *image)
 	if (r == 0)
 		r = image_call(image, SYS_close, (uint64_t[6]){(uint64_t)fd}, &result);
 	if (r == 0)
-		r = image_write(image->t->tid, at, zeros, (size_t)len + 1);
+		r = image_write(image->t->tid, at, image->block.words, sizeof(name));
 	return r;
 }
 
