@@ -123,6 +123,8 @@ static int apply_detached(struct op *op, struct walk *walk)
 		walk->verdict.content = CONTENT_MASK;
 		walk->verdict.content_rule = rule;
 		masks_present(&real, walk->stat.st_size, &walk->stat);
+		safe_close(walk->fd);
+		walk->fd = steal_fd(&object);
 		return 0;
 	}
 	walk->path_len = 0;

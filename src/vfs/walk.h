@@ -52,7 +52,7 @@ struct walk {
 	bool exists;	/* `fd` and `stat` are set */
 	bool slash;	/* the text ended in a slash: a directory is meant */
 	bool detached;	/* no path leads to the object (deleted, memfd, pipe): `path` is empty */
-	bool mask_memfd; /* the object is masked content that we made; path, verdict and stat are the masked file's */
+	bool mask_memfd; /* reached through masked content that we made; everything here is the masked file's */
 	enum walk_last last;
 	struct stat stat;
 	struct verdict verdict; /* of the object, or of the last name with WALK_PARENT */

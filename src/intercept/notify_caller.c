@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intercept/notify_caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "intercept/notify.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+#define PAGE 4096ul
+/* Longer chains of parents than this are not followed. */
+#define ANCESTORS_MAX 100000
+
+static struct notify_caller *of(struct caller *caller)
+{
+	return (struct notify_caller *)caller;
+}
+
+static int caller_read(struct caller *caller, uint64_t address, void *ret, size_t len)
+{
+	struct iovec local = {ret, len}, remote = {(void *)(uintptr_t)address, len};
+	ssize_t n;
+
+	if (len == 0)
+		return 0;
+	n = process_vm_readv(caller->tid, &local, 1, &remote, 1, 0);
+	if (n == (ssize_t)len)
+		return 0;
+	return n < 0 && errno != EFAULT ? -errno : -EFAULT;
+}
+
+static int caller_write(struct caller *caller, uint64_t address, const void *bytes, size_t len)
+{
+	struct iovec local = {(void *)(uintptr_t)bytes, len}, remote = {(void *)(uintptr_t)address, len};
+	ssize_t n;
+
+	if (len == 0)
+		return 0;
+	n = process_vm_writev(caller->tid, &local, 1, &remote, 1, 0);
+	if (n == (ssize_t)len)
+		return 0;
+	return n < 0 && errno != EFAULT ? -errno : -EFAULT;
+}
+
+static ssize_t caller_read_string(struct caller *caller, uint64_t address, char *ret, size_t cap)
+{
+	size_t len = 0;
+
+	/* Never across a page that need not be there: the string may end at its edge. */
+	while (len < cap) {
+		size_t chunk = PAGE - ((address + len) & (PAGE - 1));
+		char *nul;
+		int error;
+
+		if (chunk > cap - len)
+			chunk = cap - len;
+		/* Most paths are short: the first bite is small. */
+		if (len == 0 && chunk > 256)
+			chunk = 256;
+		error = caller_read(caller, address + len, ret + len, chunk);
+		if (error)
+			return error;
+		nul = memchr(ret + len, '\0', chunk);
+		if (nul)
+			return nul - ret;
+		len += chunk;
+	}
+	return -ENAMETOOLONG;
+}
+
+static int open_of(struct caller *caller, const char *what, int flags, int *ret_fd)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/%s", (int)caller->tid, what);
+	fd = openat(of(caller)->proc_fd, path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int caller_open_cwd(struct caller *caller, int *ret_fd)
+{
+	return open_of(caller, "cwd", O_PATH, ret_fd);
+}
+
+static int caller_open_object(struct caller *caller, int fd, int *ret_fd)
+{
+	char what[24];
+	int error;
+
+	if (fd < 0)
+		return -EBADF;
+	snprintf(what, sizeof(what), "fd/%d", fd);
+	error = open_of(caller, what, O_PATH, ret_fd);
+	return error == -ENOENT ? -EBADF : error;
+}
+
+static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
+	int copy;
+
+	/* Before 6.9 there are no pidfds of threads; a thread with a descriptor table of its own is out of reach then. */
+	if (pidfd < 0) {
+		pid_t tgid;
+		int error = caller->ops->tgid(caller, &tgid);
+
+		if (error)
+			return error;
+		pidfd = (int)syscall(SYS_pidfd_open, tgid, 0);
+		if (pidfd < 0)
+			return -errno;
+	}
+	if (fd < 0)
+		return -EBADF;
+	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	if (copy < 0)
+		return -errno;
+	*ret_fd = copy;
+	return 0;
+}
+
+static int read_status(struct notify_caller *caller)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char text[1024];
+	const char *line;
+	ssize_t len;
+	int error = open_of(&caller->caller, "status", O_RDONLY, &fd);
+
+	if (error)
+		return error;
+	len = read(fd, text, sizeof(text) - 1);
+	if (len < 0)
+		return -errno;
+	text[len] = '\0';
+	line = strstr(text, "\nUmask:\t");
+	if (line) {
+		caller->umask = (mode_t)strtoul(line + 8, NULL, 8);
+		caller->has_umask = true;
+	}
+	line = strstr(text, "\nTgid:\t");
+	if (!line)
+		return -ESRCH;
+	caller->tgid = (pid_t)strtol(line + 7, NULL, 10);
+	return 0;
+}
+
+static int caller_umask(struct caller *caller, mode_t *ret)
+{
+	struct notify_caller *self = of(caller);
+
+	if (!self->has_umask) {
+		int error = read_status(self);
+
+		if (error)
+			return error;
+		if (!self->has_umask)
+			return -ESRCH;
+	}
+	*ret = self->umask;
+	return 0;
+}
+
+static int caller_tgid(struct caller *caller, pid_t *ret)
+{
+	struct notify_caller *self = of(caller);
+
+	if (!self->tgid) {
+		int error = read_status(self);
+
+		if (error)
+			return error;
+	}
+	*ret = self->tgid;
+	return 0;
+}
+
+static pid_t parent_of(int proc_fd, pid_t pid)
+{
+	char path[32], text[512];
+	_cleanup_close_ int fd = -EBADF;
+	const char *end;
+	ssize_t len;
+	int parent;
+
+	snprintf(path, sizeof(path), "%d/stat", (int)pid);
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	end = strrchr(text, ')');
+	return end && sscanf(end + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+static bool caller_in_view(struct caller *caller, pid_t pid)
+{
+	struct notify_caller *self = of(caller);
+
+	for (int i = 0; pid > 1 && i < ANCESTORS_MAX; i++) {
+		pid = parent_of(self->proc_fd, pid);
+		if (pid == self->reaper)
+			return true;
+	}
+	return false;
+}
+
+static int caller_validate(struct caller *caller)
+{
+	struct notify_caller *self = of(caller);
+
+	return notify_valid(self->listener, self->id) ? -ESRCH : 0;
+}
+
+static const struct caller_ops notify_caller_ops = {
+	.read = caller_read,
+	.write = caller_write,
+	.read_string = caller_read_string,
+	.open_cwd = caller_open_cwd,
+	.open_object = caller_open_object,
+	.share_fd = caller_share_fd,
+	.umask = caller_umask,
+	.tgid = caller_tgid,
+	.in_view = caller_in_view,
+	.validate = caller_validate,
+};
+
+void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd, pid_t reaper)
+{
+	memset(caller, 0, sizeof(*caller));
+	caller->caller.ops = &notify_caller_ops;
+	caller->listener = listener;
+	caller->proc_fd = proc_fd;
+	caller->reaper = reaper;
+}
+
+void notify_caller_begin(struct notify_caller *caller, const struct seccomp_notif *notif)
+{
+	caller->caller.tid = (pid_t)notif->pid;
+	caller->id = notif->id;
+	caller->tgid = 0;
+	caller->has_umask = false;
+}

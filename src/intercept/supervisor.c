@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intercept/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "intercept/filter/filter.h"
+#include "intercept/notify.h"
+#include "intercept/steer/guard.h"
+#include "intercept/steer/steer.h"
+#include "intercept/worker.h"
+#include "vfs/view.h"
+
+static unsigned filter_needs(const struct view *view)
+{
+	const struct policy_needs *needs = &view->needs;
+
+	return (needs->hide || needs->deny ? NEEDS_HIDE : 0u) | (needs->mask ? NEEDS_MASK : 0u) |
+	       (needs->append ? NEEDS_APPEND : 0u) | (needs->readonly ? NEEDS_READONLY : 0u) |
+	       (view->root ? NEEDS_ROOT : 0u);
+}
+
+/* {"mediated": {"openat": 12, ...}, "steer": {...}}: for tests, which assert that nothing passed unmediated. */
+static int write_stats(const char *path, const struct workers *workers, struct steer *steer)
+{
+	json_t *all = json_object(), *mediated = json_object();
+	struct steer_stats stats;
+	int error = 0;
+
+	for (size_t i = 0; i < syscall_table_len; i++) {
+		uint64_t count = syscall_table[i].name ? workers_count(workers, syscall_table[i].nr) : 0;
+
+		if (count)
+			json_object_set_new(mediated, syscall_table[i].name, json_integer((json_int_t)count));
+	}
+	steer_get_stats(steer, &stats);
+	json_object_set_new(all, "mediated", mediated);
+	json_object_set_new(all, "steer",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)stats.calls, "execs",
+				      (json_int_t)stats.execs, "busy", (json_int_t)stats.busy, "died",
+				      (json_int_t)stats.died, "killed", (json_int_t)stats.killed, "signals_held",
+				      (json_int_t)stats.signals_held, "restarts", (json_int_t)stats.restarts));
+	if (json_dump_file(all, path, JSON_INDENT(1)) < 0)
+		error = -EIO;
+	json_decref(all);
+	return error;
+}
+
+static void free_guard(struct guard **guard)
+{
+	guard_free(*guard);
+}
+
+static void free_filter(struct sock_fprog **program)
+{
+	filter_free(*program);
+}
+
+static void free_view(struct view **view)
+{
+	view_free(*view);
+}
+
+int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
+{
+	_cleanup_(free_view) struct view *view = NULL;
+	_cleanup_(free_guard) struct guard *guard = NULL;
+	_cleanup_(free_filter) struct sock_fprog *program = NULL;
+	struct launch_config launch_config = config->launch;
+	struct launch launch = {.listener = -EBADF};
+	struct workers *workers = NULL;
+	struct steer *steer = NULL;
+	int error;
+
+	error = view_new(config->policy, &view, msg);
+	if (error)
+		return error;
+	error = guard_new(&guard);
+	if (error)
+		return errmsg_set(msg, error, "cannot make the guard pages: %s", strerror(-error));
+	error = filter_build(filter_needs(view), &program, msg);
+	if (error)
+		return error;
+	launch_config.guard = guard;
+	launch_config.filter = program;
+	error = launch_start(&launch_config, &launch, msg);
+	if (error)
+		return error;
+	notify_sync_wake_up(launch.listener);
+	view->own_pids[0] = getpid();
+	view->own_pids[1] = launch.reaper;
+	view->own_pids[2] = getppid();
+	error = steer_new(&(struct steer_config){.listener = launch.listener, .vault = launch.reaper, .guard = guard},
+			  &steer);
+	if (error)
+		return errmsg_set(msg, error, "cannot start steering: %s", strerror(-error));
+	if (config->log) {
+		error = log_start(config->log);
+		if (error)
+			return errmsg_set(msg, error, "cannot start the log: %s", strerror(-error));
+	}
+	error = workers_start(&(struct workers_config){.listener = launch.listener,
+						       .reaper = launch.reaper,
+						       .view = view,
+						       .steer = steer,
+						       .log = config->log,
+						       .initial = config->workers},
+			      &workers);
+	if (error)
+		return errmsg_set(msg, error, "cannot start the workers: %s", strerror(-error));
+	error = launch_go(&launch);
+	if (error)
+		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
+	error = launch_wait(&launch);
+	if (config->stats_file)
+		write_stats(config->stats_file, workers, steer);
+	/* Workers still read the view, the policy and the guard: the end of the process releases them. */
+	TAKE_PTR(view);
+	TAKE_PTR(guard);
+	return error == -ESRCH ? errmsg_set(msg, error, "the reaper was killed: the view has ended") : 0;
+}

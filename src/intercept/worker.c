@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "intercept/worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "intercept/handlers.h"
+#include "intercept/notify.h"
+#include "intercept/notify_caller.h"
+#include "intercept/steer/steer.h"
+#include "vfs/state.h"
+
+#define WORKERS_DEFAULT 4
+#define WORKER_STACK_BYTES (512 * 1024)
+#define STEER_ATTEMPTS 100
+
+struct workers {
+	struct workers_config config;
+	_Atomic int idle;    /* threads waiting in receive */
+	_Atomic unsigned all; /* threads there are */
+	_Atomic uint64_t counts[SYSCALL_COUNTS];
+};
+
+struct worker {
+	struct workers *all;
+	struct notify_caller caller;
+	struct seccomp_notif notif;
+	struct op op;
+};
+
+static void log_refused(struct worker *worker, int error)
+{
+	const struct refused *refused = &worker->op.refused;
+	const struct view *view = worker->all->config.view;
+	const struct syscall_row *row = syscall_find(worker->notif.data.nr);
+	char rule_text[1024], origin[PATH_MAX];
+	struct log_event event = {
+		.pid = (pid_t)worker->notif.pid,
+		.refusal = refused->refusal,
+		.error = -error,
+		.syscall = row ? row->name : "unknown",
+		.path = refused->path,
+		.path_len = refused->path_len,
+		.note = refused->note,
+	};
+
+	if (refused->rule >= 0) {
+		const struct rule *rule = policy_rule(view->policy, (uint32_t)refused->rule);
+
+		view_count_rule(view, refused->rule);
+		snprintf(rule_text, sizeof(rule_text), "%s %s", rule->verb, rule->pattern);
+		event.rule = rule_text;
+		if (rule->line)
+			snprintf(origin, sizeof(origin), "%s:%u", rule->origin, rule->line);
+		else
+			snprintf(origin, sizeof(origin), "%s", rule->origin);
+		event.origin = origin;
+	}
+	log_refusal(worker->all->config.log, &event);
+}
+
+/* A steer that ended in an error of steering itself (somebody else traces the caller) is said in the log. */
+static void steer_done(const struct steer_job *job, long result, void *userdata)
+{
+	struct workers *all = userdata;
+	const struct syscall_row *row;
+	struct log_event event = {.pid = (pid_t)job->notif.pid, .refusal = REFUSAL_UNSERVED, .error = EPERM};
+
+	if (result != -EPERM || !all->config.log)
+		return;
+	row = syscall_find(job->notif.data.nr);
+	event.syscall = row ? row->name : "unknown";
+	event.note = "the process is traced by somebody else, or the kernel refused";
+	log_refusal(all->config.log, &event);
+}
+
+static int hand_over(struct worker *worker, struct outcome *out)
+{
+	struct errand *errand = &out->errand;
+	struct steer_job job = {
+		.kind = errand->exec ? STEER_EXEC : STEER_CALL,
+		.fd = out->fd,
+		.notif = worker->notif,
+		.nr = errand->nr,
+		.slot_arg = errand->object_arg,
+		.length_arg = errand->length_arg,
+		.slot = errand->message     ? SLOT_MESSAGE
+			: errand->verbatim  ? SLOT_BYTES
+			: errand->sockaddr  ? SLOT_SOCKADDR
+					    : SLOT_PATH,
+		.bytes = errand->bytes,
+		.count_at = errand->count_at,
+		.may_block = errand->may_block,
+		.exec = errand->exec,
+		.done = steer_done,
+		.userdata = worker->all,
+	};
+	int error = -EAGAIN;
+
+	memcpy(job.args, errand->args, sizeof(job.args));
+	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
+		error = steer_submit(worker->all->config.steer, &job);
+		if (error == -EAGAIN)
+			sched_yield();
+	}
+	if (!error) {
+		/* The job owns them now. */
+		steal_fd(&out->fd);
+		errand->exec = NULL;
+	}
+	return error;
+}
+
+static void answer(struct worker *worker, int error, struct outcome *out)
+{
+	int listener = worker->all->config.listener;
+	uint64_t id = worker->notif.id;
+
+	/* Nothing the operation held of the caller's may outlive the reply. */
+	walk_release(&worker->op.walk[0]);
+	walk_release(&worker->op.walk[1]);
+	if (!error && out->kind == OUT_ERRAND)
+		error = hand_over(worker, out);
+	if (error) {
+		notify_error(listener, id, error);
+	} else {
+		switch (out->kind) {
+		case OUT_VALUE:
+			notify_value(listener, id, out->value);
+			break;
+		case OUT_FD:
+			notify_fd(listener, id, steal_fd(&out->fd), out->cloexec);
+			break;
+		case OUT_CONTINUE:
+			notify_continue(listener, id);
+			break;
+		case OUT_ERRAND:
+			break;
+		}
+	}
+	outcome_release(out);
+}
+
+static int serve(struct worker *worker, struct outcome *out)
+{
+	const struct syscall_row *row = syscall_find(worker->notif.data.nr);
+	uint64_t args[6];
+	handler_fn handler = row ? handler_table[row->handler] : NULL;
+	int error;
+
+	op_begin(&worker->op, worker->all->config.view, &worker->caller.caller, worker->notif.data.nr);
+	if (!handler) {
+		op_refuse_unserved(&worker->op, "not served by this version", -ENOSYS);
+		return -ENOSYS;
+	}
+	for (int i = 0; i < 6; i++)
+		args[i] = worker->notif.data.args[i];
+	error = handler(&worker->op, worker->notif.data.nr, args, out);
+	/* What was read through the pid was the caller's only if it still waits; a dead one needs no answer. */
+	return error;
+}
+
+static int spawn(struct workers *all);
+
+static void *worker_main(void *userdata)
+{
+	struct worker *worker = userdata;
+	struct workers *all = worker->all;
+
+	/* Own umask and working directory: creating calls borrow the caller's umask, bind its directory. */
+	if (unshare(CLONE_FS) < 0)
+		abort();
+	umask(0);
+	for (;;) {
+		struct outcome out;
+		int nr, error;
+
+		atomic_fetch_add_explicit(&all->idle, 1, memory_order_relaxed);
+		do {
+			error = notify_receive(all->config.listener, &worker->notif);
+		} while (error == -EINTR || error == -ENOENT);
+		if (atomic_fetch_sub_explicit(&all->idle, 1, memory_order_relaxed) == 1 && !error)
+			spawn(all);
+		if (error)
+			break;
+		if (steer_expects(all->config.steer, &worker->notif)) {
+			notify_continue(all->config.listener, worker->notif.id);
+			continue;
+		}
+		nr = worker->notif.data.nr;
+		if (nr >= 0 && nr < SYSCALL_COUNTS)
+			atomic_fetch_add_explicit(&all->counts[nr], 1, memory_order_relaxed);
+		notify_caller_begin(&worker->caller, &worker->notif);
+		outcome_init(&out);
+		error = serve(worker, &out);
+		if (error && worker->op.refused.set && all->config.log)
+			log_refused(worker, error);
+		answer(worker, error, &out);
+	}
+	atomic_fetch_sub(&all->all, 1);
+	free(worker);
+	return NULL;
+}
+
+static int spawn(struct workers *all)
+{
+	_cleanup_free_ struct worker *worker = NULL;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	if (atomic_fetch_add(&all->all, 1) >= WORKERS_MAX) {
+		atomic_fetch_sub(&all->all, 1);
+		return -EAGAIN;
+	}
+	worker = calloc(1, sizeof(*worker));
+	if (!worker) {
+		atomic_fetch_sub(&all->all, 1);
+		return -ENOMEM;
+	}
+	worker->all = all;
+	notify_caller_init(&worker->caller, all->config.listener, all->config.view->proc_fd, all->config.reaper);
+	walk_init(&worker->op.walk[0]);
+	walk_init(&worker->op.walk[1]);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
+	error = pthread_create(&thread, &attr, worker_main, worker);
+	pthread_attr_destroy(&attr);
+	if (error) {
+		atomic_fetch_sub(&all->all, 1);
+		return -error;
+	}
+	TAKE_PTR(worker);
+	return 0;
+}
+
+int workers_start(const struct workers_config *config, struct workers **ret)
+{
+	_cleanup_free_ struct workers *all = calloc(1, sizeof(*all));
+	unsigned initial = config->initial ? config->initial : WORKERS_DEFAULT;
+	int error = 0;
+
+	if (!all)
+		return -ENOMEM;
+	all->config = *config;
+	for (unsigned i = 0; i < initial && !error; i++)
+		error = spawn(all);
+	if (error) {
+		/* Threads that did start hold it: it is the end of the process anyway. */
+		TAKE_PTR(all);
+		return error;
+	}
+	*ret = TAKE_PTR(all);
+	return 0;
+}
+
+uint64_t workers_count(const struct workers *workers, int nr)
+{
+	return nr >= 0 && nr < SYSCALL_COUNTS ? atomic_load_explicit(&workers->counts[nr], memory_order_relaxed) : 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open(2) and its kin: fs/namei.c (path_openat, do_open) and fs/open.c give the order of errors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/major.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "vfs/fdpath.h"
+#include "vfs/judge.h"
+#include "vfs/ops.h"
+#include "vfs/overlay/mask.h"
+#include "vfs/proclink.h"
+#include "vfs/state.h"
+
+/* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
+#define CREATE_ATTEMPTS 64
+
+static bool wants_write(uint64_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+static enum intent access_intent(uint64_t flags)
+{
+	switch (flags & O_ACCMODE) {
+	case O_RDONLY:
+		return INTENT_READ;
+	case O_WRONLY:
+		return INTENT_WRITE;
+	default:
+		return INTENT_READWRITE;
+	}
+}
+
+/* The caller opens the object itself: by name, in its own thread. */
+static int open_errand(struct op *op, struct walk *walk, uint64_t flags, bool may_block, struct outcome *out)
+{
+	bool plain_open = op->nr == SYS_open || op->nr == SYS_creat;
+
+	out->kind = OUT_ERRAND;
+	out->fd = steal_fd(&walk->fd);
+	out->errand.nr = plain_open ? SYS_open : SYS_openat;
+	out->errand.object_arg = plain_open ? 0 : 1;
+	out->errand.args[0] = plain_open ? 0 : (uint64_t)AT_FDCWD;
+	out->errand.args[plain_open ? 1 : 2] = flags & ~(uint64_t)(O_NOFOLLOW | O_CREAT | O_EXCL | O_TRUNC);
+	out->errand.may_block = may_block;
+	return 0;
+}
+
+/* Devices whose drivers neither block in open nor look at who opens. */
+static bool is_memory_device(const struct stat *stat)
+{
+	return S_ISCHR(stat->st_mode) && major(stat->st_rdev) == MEM_MAJOR;
+}
+
+/* Writing another process's memory through procfs would go round every check; its reading belongs to strangers' pids. */
+static int check_proc_mem(struct op *op, const struct walk *walk, uint64_t flags)
+{
+	const char *base = strrchr(walk->path, '/');
+	pid_t pid = proclink_pid(walk->path, walk->path_len);
+
+	if (!pid || !base || strcmp(base, "/mem") != 0)
+		return 0;
+	if (wants_write(flags))
+		return op_refuse_unserved(op, "writing /proc/PID/mem is refused inside a view", -EACCES);
+	if (!op->caller->ops->in_view(op->caller, pid))
+		return op_refuse_unserved(op, "memory of processes outside the view", -EACCES);
+	return 0;
+}
+
+static int judge_open(struct op *op, const struct walk *walk, uint64_t flags)
+{
+	int error = judge(op, walk, access_intent(flags));
+
+	if (!error && (flags & O_TRUNC))
+		error = judge(op, walk, INTENT_TRUNCATE);
+	return error;
+}
+
+static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct outcome *out)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int error;
+
+	if (S_ISDIR(walk->stat.st_mode)) {
+		if ((flags & O_CREAT) || wants_write(flags))
+			return -EISDIR;
+	} else if (flags & O_DIRECTORY) {
+		return -ENOTDIR;
+	}
+	if (S_ISLNK(walk->stat.st_mode))
+		return -ELOOP;
+	error = judge_open(op, walk, flags);
+	if (error)
+		return error;
+	if (S_ISREG(walk->stat.st_mode)) {
+		if (walk->verdict.content == CONTENT_MASK) {
+			error = masks_open(op->view->masks, walk->verdict.content_rule, walk->fd, &walk->stat, walk->path,
+					   walk->path_len, (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOCTTY)), &fd);
+			return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
+		}
+		if (walk->verdict.write == WRITE_APPEND && (flags & O_ACCMODE) != O_RDONLY)
+			flags |= O_APPEND;
+		error = check_proc_mem(op, walk, flags);
+		if (error)
+			return error;
+	} else if (S_ISFIFO(walk->stat.st_mode)) {
+		if (!(flags & O_NONBLOCK) && (flags & O_ACCMODE) != O_RDWR)
+			return open_errand(op, walk, flags, true, out);
+	} else if (S_ISCHR(walk->stat.st_mode) && !is_memory_device(&walk->stat)) {
+		return open_errand(op, walk, flags, true, out);
+	}
+	error = op->caller->ops->validate(op->caller);
+	if (error)
+		return error;
+	fd = walk_reopen(walk, (int)flags | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	return outcome_fd(out, &fd, flags & O_CLOEXEC);
+}
+
+static int open_path(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
+{
+	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
+				 how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, how->resolve);
+
+	if (error)
+		return error;
+	if ((how->flags & O_DIRECTORY) && !S_ISDIR(walk->stat.st_mode))
+		return -ENOTDIR;
+	error = judge(op, walk, INTENT_LOOKUP);
+	return error ? error : open_errand(op, walk, how->flags, false, out);
+}
+
+/* Creating calls act with the caller's own umask: the worker's fs_struct is its own. */
+static int take_umask(struct op *op)
+{
+	mode_t mask;
+	int error = op->caller->ops->umask(op->caller, &mask);
+
+	if (error)
+		return error;
+	umask(mask);
+	return 0;
+}
+
+static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
+				 how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, how->resolve);
+
+	if (error)
+		return error;
+	if (S_ISLNK(walk->stat.st_mode))
+		return -ELOOP;
+	if (!S_ISDIR(walk->stat.st_mode))
+		return -ENOTDIR;
+	/* Names are judged when the file is linked; a tree that is not writable, or only a way, holds none at all. */
+	if (walk->verdict.visibility == VIS_WAY)
+		return op_refuse(op, walk, REFUSAL_HIDDEN, walk->verdict.visibility_rule, -EACCES);
+	if (walk->verdict.write == WRITE_READONLY)
+		return op_refuse(op, walk, REFUSAL_READONLY, walk->verdict.write_rule, -EROFS);
+	error = take_umask(op);
+	if (!error)
+		error = op->caller->ops->validate(op->caller);
+	if (error)
+		return error;
+	fd = openat(walk->fd, ".", (int)(how->flags & ~(uint64_t)O_NOFOLLOW) | O_CLOEXEC, (mode_t)how->mode);
+	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
+}
+
+/* fs.protected_regular and fs.protected_fifos (fs/namei.c, may_create_in_sticky). */
+static int check_sticky(const struct op *op, const struct walk *walk)
+{
+	struct stat dir;
+	unsigned level = S_ISREG(walk->stat.st_mode)    ? op->view->protected_regular
+			 : S_ISFIFO(walk->stat.st_mode) ? op->view->protected_fifos
+							: 0;
+
+	if (!level || walk->parent_fd < 0)
+		return 0;
+	if (fstat(walk->parent_fd, &dir) < 0)
+		return -errno;
+	if (!(dir.st_mode & S_ISVTX) || walk->stat.st_uid == dir.st_uid || walk->stat.st_uid == geteuid())
+		return 0;
+	if ((dir.st_mode & S_IWOTH) || (level >= 2 && (dir.st_mode & S_IWGRP)))
+		return -EACCES;
+	return 0;
+}
+
+static int create_file(struct op *op, struct walk *walk, const struct open_how *how, struct outcome *out)
+{
+	struct open_how create = {
+		.flags = (how->flags | O_EXCL | O_CLOEXEC | O_NOCTTY) & ~(uint64_t)O_TRUNC,
+		.mode = how->mode,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
+	};
+	_cleanup_close_ int fd = -EBADF;
+	int error = judge(op, walk, INTENT_CREATE);
+
+	if (!error)
+		error = judge(op, walk, access_intent(how->flags));
+	if (!error)
+		error = take_umask(op);
+	if (!error)
+		error = op->caller->ops->validate(op->caller);
+	if (error)
+		return error;
+	if (walk->verdict.write == WRITE_APPEND && (how->flags & O_ACCMODE) != O_RDONLY)
+		create.flags |= O_APPEND;
+	fd = (int)syscall(SYS_openat2, walk->parent_fd, walk->name, &create, sizeof(create));
+	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
+}
+
+static int open_create_once(struct op *op, struct walk *walk, int dirfd, const struct open_how *how,
+			    struct outcome *out)
+{
+	bool exclusive = how->flags & O_EXCL;
+	unsigned flags = WALK_PARENT | WALK_LAST_UNJUDGED | (exclusive || (how->flags & O_NOFOLLOW) ? 0 : WALK_FOLLOW);
+	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], flags, how->resolve);
+
+	if (error)
+		return error;
+	if (walk->last != LAST_NAME)
+		return exclusive ? -EEXIST : -EISDIR;
+	if (walk->slash)
+		return -EISDIR;
+	if (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY)
+		return judge(op, walk, INTENT_CREATE);
+	if (!walk->exists) {
+		error = create_file(op, walk, how, out);
+		/* Somebody was faster: unless that is what O_EXCL asks about, look again. */
+		return error == -EEXIST && !exclusive ? -EAGAIN : error;
+	}
+	if (exclusive)
+		return -EEXIST;
+	error = S_ISLNK(walk->stat.st_mode) ? -ELOOP : check_sticky(op, walk);
+	return error ? error : open_object(op, walk, how->flags & ~(uint64_t)O_EXCL, out);
+}
+
+static int open_create(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
+{
+	int error = -EAGAIN;
+
+	for (int attempt = 0; attempt < CREATE_ATTEMPTS && error == -EAGAIN; attempt++)
+		error = open_create_once(op, walk, dirfd, how, out);
+	return error == -EAGAIN ? -EEXIST : error;
+}
+
+int vfs_open(struct op *op, int dirfd, const struct open_how *how, struct outcome *out)
+{
+	struct walk *walk = &op->walk[0];
+	int error;
+
+	if (op->text_len[0] == sizeof(STATE_PATH) - 1 && memcmp(op->text[0], STATE_PATH, sizeof(STATE_PATH) - 1) == 0 &&
+	    !(how->flags & (O_PATH | O_DIRECTORY)) && !wants_write(how->flags)) {
+		_cleanup_close_ int state = -EBADF;
+
+		error = view_state_open(op->view, &state);
+		return error ? error : outcome_fd(out, &state, how->flags & O_CLOEXEC);
+	}
+	if (how->flags & O_PATH)
+		return open_path(op, walk, dirfd, how, out);
+	if ((how->flags & O_TMPFILE) == O_TMPFILE)
+		return open_tmpfile(op, walk, dirfd, how, out);
+	if (how->flags & O_CREAT)
+		return open_create(op, walk, dirfd, how, out);
+	error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW,
+			     how->resolve);
+	return error ? error : open_object(op, walk, how->flags, out);
+}
