@@ -251,13 +251,6 @@ static int refuse_move(struct op *op, const struct walk *from, const struct walk
 	return op_refuse(op, from, REFUSAL_HIDDEN, RULE_NONE, error);
 }
 
-/* The verdicts mean the same. Two masks do only by one rule: each has content of its own. */
-static bool same_verdict(const struct verdict *a, const struct verdict *b)
-{
-	return a->visibility == b->visibility && a->content == b->content && a->write == b->write &&
-	       (a->content == CONTENT_PLAIN || a->content_rule == b->content_rule);
-}
-
 int judge_move(struct op *op, const struct walk *from, const struct walk *to, bool directory)
 {
 	const struct policy *policy = op->view->policy;
@@ -272,22 +265,20 @@ int judge_move(struct op *op, const struct walk *from, const struct walk *to, bo
 			return 0;
 		return refuse_move(op, from, to, to->verdict.write == WRITE_APPEND ? -EPERM : -EACCES);
 	}
-	if (!directory) {
-		/* Nothing lies beneath: what rules may still match there cannot matter. */
-		if (match_equal(&from->state, &to->state) || same_verdict(&from->verdict, &to->verdict))
-			return 0;
-		if (match_literal_below(policy, &from->state) || match_literal_below(policy, &to->state)) {
-			error = refuse_literal_file(op, to);
-			if (!error)
-				error = refuse_literal_file(op, from);
-			if (error)
-				return error;
-		}
-		return refuse_move(op, from, to, -EXDEV);
-	}
-	if (match_is_anchor(policy, &from->state) || match_is_anchor(policy, &to->state))
+	if (directory && (match_is_anchor(policy, &from->state) || match_is_anchor(policy, &to->state)))
 		return refuse_move(op, from, to, -EBUSY);
+	/*
+	 * For files too, though nothing lies beneath them: what stands at a name may be exchanged for a directory before
+	 * the kernel moves it.
+	 */
 	if (match_equal(&from->state, &to->state))
 		return 0;
+	if (!directory && (match_literal_below(policy, &from->state) || match_literal_below(policy, &to->state))) {
+		error = refuse_literal_file(op, to);
+		if (!error)
+			error = refuse_literal_file(op, from);
+		if (error)
+			return error;
+	}
 	return refuse_move(op, from, to, -EXDEV);
 }
