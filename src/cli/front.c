@@ -121,12 +121,15 @@ static void stop_ourselves(const struct front *front, int number)
 	sigprocmask(SIG_BLOCK, &one, NULL);
 }
 
-/* A pipeline must see its end when the command closes its side, not when we end; a terminal does not mind. */
+/*
+ * A pipeline must see its end when the command closes its side, not when we end; a terminal does not mind. Standard
+ * error stays: why a run ended with 125 has to be said.
+ */
 static void let_streams_go(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	for (int fd = 0; null >= 0 && fd < 3; fd++)
+	for (int fd = 0; null >= 0 && fd < 2; fd++)
 		if (!isatty(fd))
 			dup2(null, fd);
 }

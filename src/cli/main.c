@@ -14,17 +14,17 @@ static const struct {
 	const char *description;
 } subcommands[] = {
 	{"run", cmd_run, "run a command inside an edited view of the file system"},
-	{"check", cmd_check, "read policy files and say what is wrong with them"},
-	{"explain", cmd_explain, "say which rules decide about a path, or what the last run was refused"},
+	{"check", cmd_check, "say what is wrong with a policy"},
+	{"explain", cmd_explain, "say which rules decide about a path; --last: what was refused"},
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: scrim SUBCOMMAND [ARGUMENT]...\n"
-		    "       scrim -- COMMAND [ARGUMENT]...        the same as: scrim run -- COMMAND...\n\n");
+		    "       scrim -- COMMAND [ARGUMENT]...    (the same as: scrim run -- COMMAND...)\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
 		fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].description);
-	fprintf(to, "\nSUBCOMMAND --help says more, and so do man scrim and man scrim.conf.\n");
+	fprintf(to, "\nSUBCOMMAND --help says more; so do man scrim and man scrim.conf.\n");
 }
 
 /*

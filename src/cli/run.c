@@ -49,7 +49,7 @@ static const struct option long_options[] = {
 static const char help_text[] =
 	"usage: scrim run [OPTION]... [--] COMMAND [ARGUMENT]...\n"
 	"\n"
-	"policy (profiles first, then files, then the command line; the last match wins):\n"
+	"policy (profiles, then files, then the command line; the last match wins):\n"
 	"  -p, --profile NAME     a profile: agent, installer, or one of your own\n"
 	"  -c, --config FILE      a policy file (man scrim.conf)\n"
 	"  -r, --rule RULE        one rule, e.g. -r 'mask ~/.netrc redact=password.*'\n"
@@ -65,7 +65,8 @@ static const char help_text[] =
 	"      --die-with-parent  kill everything when the caller of scrim dies\n"
 	"      --kill-on-exit     when the command ends, kill what it left running\n"
 	"log:\n"
-	"      --log FILE, --log-fd N   where refusals are written (else: scrim explain --last)\n";
+	"      --log FILE, --log-fd N\n"
+	"                         where refusals go (else: scrim explain --last)\n";
 
 /* Everything the command line said, and what was made of it. */
 struct run {

@@ -144,6 +144,21 @@ static void take_requests(struct reaper *reaper)
 	}
 }
 
+/* Ended by a signal that somebody sent, not by something that went wrong in the start. */
+static bool was_told_to_die(int status)
+{
+	switch (WIFSIGNALED(status) ? WTERMSIG(status) : SIGSYS) {
+	case SIGSYS:
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGABRT:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void command_changed(struct reaper *reaper, int status)
 {
 	if (WIFSTOPPED(status)) {
@@ -157,8 +172,11 @@ static void command_changed(struct reaper *reaper, int status)
 		reaper->exit_due = true;
 		reaper->killing |= reaper->config->kill_on_exit;
 		/* The supervisor waits for a report that nobody will write any more: it must see us end. */
-		if (!*reaper->parts->stands)
+		if (!*reaper->parts->stands) {
+			if (was_told_to_die(status))
+				tell(reaper, FRONT_EXITED, status, NULL);
 			_exit(1);
+		}
 	}
 }
 

@@ -1,1 +1,223 @@
-raise SystemExit(0)
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of the command line: statuses, messages, descriptors, environment, directories, signals inherited."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+
+from run_support import DEADLINE, HOME, SCRIM, STUB, environment, expect, main, rules, run
+
+
+def scrim(*args, **kwargs):
+    return subprocess.run([SCRIM, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=DEADLINE, env=environment(), **kwargs)
+
+
+def test_version_and_help():
+    p = scrim("--version")
+    expect((p.returncode, p.stdout.startswith(b"scrim 0."), p.stderr), (0, True, b""))
+    for args in (["--help"], ["help"], ["-h"], ["run", "--help"]):
+        p = scrim(*args)
+        expect((p.returncode, p.stdout.startswith(b"usage: scrim"), p.stderr), (0, True, b""), args)
+        expect(max(map(len, p.stdout.splitlines())) <= 80, True, "fits a terminal")
+
+
+def test_misuse_is_125():
+    for args in ([], ["frobnicate"], ["run"], ["run", "--"], ["run", "--frobnicate", "true"], ["run", "--chdir"],
+                 ["run", "--pass-fd", "x", "true"], ["run", "--pass-fd", "77", "true"], ["run", ""], ["run", "-Z", "x"],
+                 ["run", "--setenv", "NOVALUE", "true"], ["run", "--unsetenv", "A=B", "true"],
+                 ["run", "--log", "/nonexistent/dir/log", "true"], ["run", "--workers", "0", "true"]):
+        p = scrim(*args)
+        expect((p.returncode, p.stdout), (125, b""), args)
+        expect(p.stderr.startswith(b"scrim: " if args else b"usage"), True, (args, p.stderr))
+
+
+def test_exit_statuses():
+    for status in (0, 1, 42, 124, 125, 255):
+        expect(run("sh", "-c", f"exit {status}").returncode, status)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGINT):
+        expect(run("sh", "-c", f"ulimit -c 0; kill -{int(number)} $$").returncode, 128 + number)
+
+
+def test_cannot_execute():
+    p = run("scrim-no-such-program")
+    expect((p.returncode, p.stderr),
+           (127, b"scrim: cannot execute scrim-no-such-program: No such file or directory\n"))
+    expect(run("/etc/passwd").returncode, 126)
+    expect(run("/").returncode, 126)
+    expect(run("/nonexistent/x").returncode, 127)
+
+
+def test_double_dash_is_run():
+    if STUB:
+        p = scrim("--", "sh", "-c", "echo $0 $1; exit 3", "-c", "--help")
+        expect((p.returncode, p.stdout), (3, b"-c --help\n"))
+    p = run("sh", "-c", "echo $1", "sh", "--chdir")
+    expect(p.stdout, b"--chdir\n", "options end at the first word")
+    p = run("--", "echo", "--", "x")
+    expect(p.stdout, b"-- x\n")
+
+
+def test_path_of_the_command():
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "only-here")
+        with open(path, "w") as f:
+            f.write("#!/bin/sh\necho found\n")
+        os.chmod(path, 0o755)
+        p = run("--setenv", f"PATH={directory}:{os.environ['PATH']}", "only-here")
+        expect((p.returncode, p.stdout), (0, b"found\n"), "PATH is the command's")
+
+
+def test_streams():
+    p = run("sh", "-c", "cat; echo err >&2", stdin=None, input=b"through\n")
+    expect((p.stdout, p.stderr), (b"through\n", b"err\n"))
+
+
+def test_closed_streams_stay_closed():
+    p = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", SCRIM, "run", *rules(), "sh", "-c",
+                        "[ -e /proc/self/fd/0 ] && echo open || echo closed; ls /proc/self/fd >/dev/null; "
+                        "read x || echo fails"],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE, env=environment())
+    expect(p.stdout.split()[-1], b"fails")
+
+
+def descriptors(*args, **kwargs):
+    """The descriptors a command has, by asking for each: no listing, so that nothing is opened for it."""
+    code = "import os\nfor n in range(256):\n try: os.fstat(n); print(n)\n except OSError: pass"
+    p = run(*args, "python3", "-SEc", code, **kwargs)
+    expect((p.returncode, p.stderr), (0, b""))
+    return [int(n) for n in p.stdout.split()]
+
+
+def test_descriptors():
+    r, w = os.pipe()
+    os.dup2(w, 50)
+    os.set_inheritable(r, True)
+    try:
+        expect(descriptors(pass_fds=(r, 50)), [0, 1, 2], "closed unless passed")
+        expect(descriptors("--pass-fd", "50", pass_fds=(r, 50)), [0, 1, 2, 50])
+        expect(descriptors("--pass-fd", "50", "--pass-fd", str(r), "--pass-fd", "1", pass_fds=(r, 50)),
+               sorted([0, 1, 2, r, 50]))
+    finally:
+        os.close(50)
+        os.close(r)
+        os.close(w)
+
+
+def test_passed_pipe_ends():
+    """Neither front process nor supervisor keeps a copy of what was passed."""
+    r, w = os.pipe()
+    p = subprocess.Popen([SCRIM, "run", *rules(), "--pass-fd", str(w), "sh", "-c",
+                          f"echo x >&{w}; exec {w}>&-; read x"], pass_fds=(w,), stdin=subprocess.PIPE,
+                         env=environment())
+    os.close(w)
+    with os.fdopen(r, "rb") as f:
+        expect(f.read(), b"x\n")
+    p.communicate(b"\n", timeout=DEADLINE)
+    expect(p.returncode, 0)
+
+
+def test_stdout_ends_with_the_command():
+    """A reader sees the end when the command closes its side, though scrim still runs."""
+    p = subprocess.Popen([SCRIM, "run", *rules(), "sh", "-c", "echo x; exec >&-; read x"], env=environment(),
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    expect(p.stdout.read(), b"x\n")
+    p.communicate(b"\n", timeout=DEADLINE)
+
+
+def test_pipelines():
+    script = 'for i in 1 2 3 4 5 6 7 8 9 10; do "$@" echo a | "$@" cat | "$@" wc -l; done'
+    p = subprocess.run(["sh", "-c", script, "sh", SCRIM, "run", *rules()], stdout=subprocess.PIPE, timeout=DEADLINE,
+                       env=environment())
+    expect(p.stdout.split(), [b"1"] * 10)
+    p = subprocess.run(["bash", "-c", 'set -o pipefail; "$@" yes | head -1', "sh", SCRIM, "run", *rules()],
+                       stdout=subprocess.PIPE, timeout=DEADLINE, env=environment(),
+                       preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL))
+    expect((p.stdout, p.returncode), (b"y\n", 128 + signal.SIGPIPE))
+
+
+def test_environment():
+    p = run("--setenv", "A=1=2", "--setenv", "B=", "--unsetenv", "HOME", "--unsetenv", "absent", "env")
+    lines = p.stdout.split(b"\n")
+    expect((b"A=1=2" in lines, b"B=" in lines, any(x.startswith(b"HOME=") for x in lines)), (True, True, False))
+    p = run("--setenv", "X=1", "--clearenv", "--setenv", "Y=2", "/usr/bin/env")
+    expect(p.stdout, b"Y=2\n")
+
+
+def test_chdir():
+    expect(run("--chdir", "/usr", "pwd").stdout, b"/usr\n")
+    p = run("--chdir", "/nonexistent", "pwd")
+    expect((p.returncode, p.stderr),
+           (125, b"scrim: cannot change to directory /nonexistent: No such file or directory\n"))
+    expect(run("pwd", cwd="/usr/bin").stdout, b"/usr/bin\n")
+
+
+def test_signals_inherited():
+    code = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    native = subprocess.run(["sh", "-c", code], stdout=subprocess.PIPE).stdout
+    expect(run("sh", "-c", code).stdout, native)
+
+    def prepare():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGTERM])
+    native = subprocess.run(["sh", "-c", code], stdout=subprocess.PIPE, preexec_fn=prepare).stdout
+    expect(run("sh", "-c", code, preexec_fn=prepare).stdout, native)
+
+
+def test_identity():
+    """Same session and process group as the caller; no new privileges."""
+    code = "import os; print(os.getsid(0), os.getpgid(0))"
+    p = run("python3", "-SEc", code)
+    expect([int(x) for x in p.stdout.split()], [os.getsid(0), os.getpgid(0)])
+    expect(run("grep", "NoNewPrivs", "/proc/self/status").stdout.split()[1], b"1")
+
+
+def test_ordinary_user():
+    if os.geteuid() != 0:
+        return
+    p = run("sh", "-c", "id -u; exit 5", user=65534, group=65534, extra_groups=[], cwd="/",
+            env=environment(XDG_STATE_HOME="/nonexistent"))
+    expect((p.returncode, p.stdout), (5, b"65534\n"), p.stderr)
+
+
+def stub_test_failures():
+    for step, message in (("requirements", b"too old"), ("start", b"as asked"), ("filter", b"install the filter")):
+        p = run("echo", "never", env=environment(STUB_FAIL=step))
+        expect((p.returncode, p.stdout, message in p.stderr), (125, b"", True), (step, p.stderr))
+    p = run("sleep", "60", env=environment(STUB_FAIL="die"))
+    expect((p.returncode, b"supervisor died" in p.stderr), (125, True), p.stderr)
+
+
+def stub_test_log():
+    last = os.path.join(HOME.name, ".local/state/scrim/last.log")
+    run("true")
+    expect(os.path.exists(last), False, "no refusal, no file")
+    run("true", env=environment(STUB_REFUSALS="3"))
+    with open(last) as f:
+        expect([json.loads(x)["verdict"] for x in f], ["hide", "mask", "hide"])
+    expect(os.stat(last).st_mode & 0o7777, 0o600)
+    expect(os.listdir(os.path.dirname(last)), ["last.log"])
+    run("true")
+    expect(os.path.exists(last), True, "a run without refusals leaves the last log")
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "log")
+        run("--log", path, "true", env=environment(STUB_REFUSALS="1"))
+        with open(path) as f:
+            expect(json.loads(f.read())["path"], "/x\n")
+        r, w = os.pipe()
+        run("--log-fd", str(w), "true", env=environment(STUB_REFUSALS="2"), pass_fds=(w,))
+        os.close(w)
+        with os.fdopen(r) as f:
+            expect(len(f.readlines()), 2)
+        expect(descriptors("--log-fd", "2"), [0, 1, 2])
+    p = run("true", env=environment(STUB_REFUSALS="3"))
+    expect(p.stderr, b"", "no summary without a terminal")
+
+
+if STUB:
+    test_failures = stub_test_failures
+    test_log = stub_test_log
+
+main(globals())
