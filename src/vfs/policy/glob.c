@@ -73,7 +73,7 @@ static bool unit_matches(const char *pattern, size_t len, size_t *p, unsigned ch
 	case '\\':
 		if (i + 1 < len)
 			next = ++i + 1;
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		match = (unsigned char)pattern[i] == c;
 	}
