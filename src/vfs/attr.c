@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attributes, sizes, status flags and watches. Calls by path act on the judged object through its O_PATH descriptor:
+ * the magic link in procfs leads to that very object, a symlink included. Calls by descriptor that change the object
+ * do the same; those that need the open file description act on a copy of it after comparing identities, because
+ * another thread of the caller may have put something else at that number.
+ *
+ * RLIMIT_FSIZE and SIGXFSZ of truncate, ftruncate and fallocate are those of the supervisor, not the caller's
+ * (docs/PARITY.md).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "vfs/early.h"
+#include "vfs/fdpath.h"
+#include "vfs/judge.h"
+#include "vfs/ops.h"
+
+/* How often a descriptor may turn out to be another one between two looks before the caller is told it is bad. */
+#define SWAP_ATTEMPTS 16
+
+/* The object that a call with DIRFD, text and AT_ flags means. */
+static int find(struct op *op, struct walk *walk, int dirfd, int flags)
+{
+	if (op->text_len[0] == 0 && (flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD)
+		return walk_descriptor(op, walk, dirfd);
+	return walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
+			    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), 0);
+}
+
+/* The caller's description behind FD, as fdget() has it: O_PATH descriptors are none. */
+static int share(struct op *op, int fd, int *ret_copy, int *ret_flags)
+{
+	_cleanup_close_ int copy = -EBADF;
+	int flags, error;
+
+	if (fd < 0)
+		return -EBADF;
+	error = op->caller->ops->share_fd(op->caller, fd, &copy);
+	if (error)
+		return error;
+	flags = fcntl(copy, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	if (flags & O_PATH)
+		return -EBADF;
+	*ret_copy = steal_fd(&copy);
+	*ret_flags = flags;
+	return 0;
+}
+
+/*
+ * The description behind FD and the object it refers to, the one and the same. A descriptor is proof that its object
+ * was visible to whoever opened it: only content and writing are judged.
+ */
+static int find_description(struct op *op, struct walk *walk, int fd, int *ret_copy, int *ret_flags)
+{
+	for (int i = 0; i < SWAP_ATTEMPTS; i++) {
+		_cleanup_close_ int copy = -EBADF;
+		struct stat shared, walked;
+		int error = share(op, fd, &copy, ret_flags);
+
+		if (!error)
+			error = walk_descriptor(op, walk, fd);
+		if (error)
+			return error;
+		if (fstat(copy, &shared) < 0 || fstat(walk->fd, &walked) < 0)
+			return -errno;
+		if (shared.st_dev != walked.st_dev || shared.st_ino != walked.st_ino)
+			continue;
+		walk->verdict.visibility = VIS_SHOW;
+		*ret_copy = steal_fd(&copy);
+		return 0;
+	}
+	return -EBADF;
+}
+
+static int find_descriptor(struct op *op, struct walk *walk, int fd)
+{
+	_cleanup_close_ int copy = -EBADF;
+	int flags;
+
+	return find_description(op, walk, fd, &copy, &flags);
+}
+
+/* Judge a change of the object and see that the caller still waits for it. */
+static int ready(struct op *op, const struct walk *walk, enum intent intent)
+{
+	int error = judge(op, walk, intent);
+
+	return error ? error : op->caller->ops->validate(op->caller);
+}
+
+static int done(long result, struct outcome *out)
+{
+	return result < 0 ? -errno : outcome_value(out, result);
+}
+
+static int change_mode(struct op *op, const struct walk *walk, mode_t mode, struct outcome *out)
+{
+	char name[FD_NAME_MAX];
+	int error = ready(op, walk, INTENT_METADATA);
+
+	if (error)
+		return error;
+	/* As kernels since 6.6 say it for every file system; older ones changed some of them. */
+	if (S_ISLNK(walk->stat.st_mode))
+		return -EOPNOTSUPP;
+	return done(chmod(fd_name(walk->fd, name), mode), out);
+}
+
+int vfs_chmod(struct op *op, int dirfd, mode_t mode, int flags, struct outcome *out)
+{
+	int error = find(op, &op->walk[0], dirfd, flags);
+
+	return error ? error : change_mode(op, &op->walk[0], mode, out);
+}
+
+int vfs_fchmod(struct op *op, int fd, mode_t mode, struct outcome *out)
+{
+	int error = find_descriptor(op, &op->walk[0], fd);
+
+	return error ? error : change_mode(op, &op->walk[0], mode, out);
+}
+
+static int change_owner(struct op *op, const struct walk *walk, uid_t uid, gid_t gid, struct outcome *out)
+{
+	int error = ready(op, walk, INTENT_METADATA);
+
+	return error ? error : done(fchownat(walk->fd, "", uid, gid, AT_EMPTY_PATH), out);
+}
+
+int vfs_chown(struct op *op, int dirfd, uid_t uid, gid_t gid, int flags, struct outcome *out)
+{
+	int error = find(op, &op->walk[0], dirfd, flags);
+
+	return error ? error : change_owner(op, &op->walk[0], uid, gid, out);
+}
+
+int vfs_fchown(struct op *op, int fd, uid_t uid, gid_t gid, struct outcome *out)
+{
+	int error = find_descriptor(op, &op->walk[0], fd);
+
+	return error ? error : change_owner(op, &op->walk[0], uid, gid, out);
+}
+
+static bool valid_nsec(long nsec)
+{
+	return nsec == UTIME_NOW || nsec == UTIME_OMIT || (nsec >= 0 && nsec <= 999999999);
+}
+
+int vfs_utimens(struct op *op, int dirfd, const struct timespec times[2], int flags, bool null_path,
+		struct outcome *out)
+{
+	struct walk *walk = &op->walk[0];
+	char name[FD_NAME_MAX];
+	bool now = !times || (times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW);
+	int error;
+
+	if (null_path)
+		error = find_descriptor(op, walk, dirfd);
+	else
+		error = find(op, walk, dirfd, flags);
+	if (error)
+		return error;
+	/* The kernel looks at them only now. */
+	if (times && (!valid_nsec(times[0].tv_nsec) || !valid_nsec(times[1].tv_nsec)))
+		return -EINVAL;
+	error = ready(op, walk, now ? INTENT_TOUCH : INTENT_METADATA);
+	return error ? error : done(utimensat(AT_FDCWD, fd_name(walk->fd, name), times, 0), out);
+}
+
+int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
+{
+	struct walk *walk = &op->walk[0];
+	char name[FD_NAME_MAX];
+	int error = find(op, walk, AT_FDCWD, 0);
+
+	if (error)
+		return error;
+	if (S_ISDIR(walk->stat.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(walk->stat.st_mode))
+		return -EINVAL;
+	/* write=discard keeps what an open wrote; here nobody holds a copy that could be cut. */
+	error = ready(op, walk, walk->verdict.content == CONTENT_MASK ? INTENT_METADATA : INTENT_TRUNCATE);
+	return error ? error : done(truncate(fd_name(walk->fd, name), length), out);
+}
+
+static bool writable(int flags)
+{
+	return (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
+}
+
+/* A descriptor that is open for writing stays so, as on a mount that has become read-only. */
+static int judge_cut(struct op *op, struct walk *walk)
+{
+	if (walk->verdict.write == WRITE_READONLY)
+		walk->verdict.write = WRITE_FREE;
+	return judge(op, walk, INTENT_TRUNCATE);
+}
+
+int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out)
+{
+	_cleanup_close_ int copy = -EBADF;
+	struct walk *walk = &op->walk[0];
+	int flags, error;
+
+	if (length < 0)
+		return -EINVAL;
+	error = find_description(op, walk, fd, &copy, &flags);
+	if (error)
+		return error;
+	if (!S_ISREG(walk->stat.st_mode) || !writable(flags))
+		return -EINVAL;
+	error = judge_cut(op, walk);
+	if (!error)
+		error = op->caller->ops->validate(op->caller);
+	return error ? error : done(ftruncate(copy, length), out);
+}
+
+int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t length, struct outcome *out)
+{
+	_cleanup_close_ int copy = -EBADF;
+	struct walk *walk = &op->walk[0];
+	int flags, error = find_description(op, walk, fd, &copy, &flags);
+
+	if (error)
+		return error;
+	/* Extending is appending; everything else changes what is there (vfs_fallocate() has the order). */
+	if (offset >= 0 && length > 0 && writable(flags) && S_ISREG(walk->stat.st_mode) && (mode & ~FALLOC_FL_KEEP_SIZE)) {
+		if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+			return -EOPNOTSUPP;
+		error = judge_cut(op, walk);
+	}
+	if (!error)
+		error = op->caller->ops->validate(op->caller);
+	return error ? error : done(fallocate(copy, mode, offset, length), out);
+}
+
+/*
+ * F_SETFL on the shared description; only O_APPEND of an append-only file is not the caller's to clear. (With O_ASYNC,
+ * the number that a later signal reports in si_fd is ours.)
+ */
+int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out)
+{
+	_cleanup_close_ int copy = -EBADF;
+	struct walk *walk = &op->walk[0];
+	int now, error = find_description(op, walk, fd, &copy, &now);
+
+	if (error)
+		return error;
+	if (walk->verdict.write == WRITE_APPEND && writable(now) && (now & O_APPEND) && !(flags & O_APPEND))
+		return op_refuse(op, walk, REFUSAL_APPEND, walk->verdict.write_rule, -EPERM);
+	error = op->caller->ops->validate(op->caller);
+	return error ? error : done(syscall(SYS_fcntl, copy, F_SETFL, (unsigned long)(unsigned)flags), out);
+}
+
+int early_inotify(struct op *op, int fd, uint32_t mask)
+{
+	_cleanup_close_ int copy = -EBADF;
+	int flags;
+
+	if (share(op, fd, &copy, &flags) < 0)
+		copy = -1;
+	/* The kernel looks at the path last: with a bad one, any other error is about the rest. */
+	if (syscall(SYS_inotify_add_watch, copy, (const char *)-1L, mask) >= 0 || errno == EFAULT)
+		return 0;
+	return -errno;
+}
+
+int vfs_inotify_add_watch(struct op *op, int fd, uint32_t mask, struct outcome *out)
+{
+	_cleanup_close_ int copy = -EBADF;
+	struct walk *walk = &op->walk[0];
+	char name[FD_NAME_MAX];
+	int flags, error = early_inotify(op, fd, mask);
+
+	if (!error)
+		error = find(op, walk, AT_FDCWD, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
+	if (!error && (mask & IN_ONLYDIR) && !S_ISDIR(walk->stat.st_mode))
+		error = -ENOTDIR;
+	if (!error)
+		error = share(op, fd, &copy, &flags);
+	if (!error)
+		error = ready(op, walk, INTENT_LOOKUP);
+	/* The magic link itself has to be followed, and leads to a symlink without following that. */
+	return error ? error
+		     : done(inotify_add_watch(copy, fd_name(walk->fd, name), mask & ~(uint32_t)IN_DONT_FOLLOW), out);
+}
