@@ -26,7 +26,6 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
-#define NR_MSEAL 462
 #define RWF_NOAPPEND_BIT 0x20
 #define ARCH_ENABLE_TAGGED_ADDR_OPTION 0x4002
 #define MREMAP_FIXED_BIT 2
@@ -57,7 +56,7 @@ const struct screen_rule screen_rules[] = {
 	/*
 	 * The guard pages: nothing below GUARD_END may be unmapped, moved, protected or mapped over. A range that covers
 	 * them from below starts below GUARD_END too, and ranges do not wrap (the kernel refuses those). Whether mmap is
-	 * our own, steered one the supervisor knows.
+	 * our own, steered one the supervisor knows. mseal only makes them firmer, and steering uses it.
 	 */
 	RULE(SYS_mmap, 0, SECCOMP_RET_USER_NOTIF, IN_GUARD(0), LOW_ANY(3, MAP_FIXED | MAP_FIXED_NOREPLACE)),
 	RULE(SYS_mprotect, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
@@ -66,7 +65,6 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_mremap, 0, REFUSE_WITH(EPERM), IN_GUARD(4), LOW_ANY(3, MREMAP_FIXED_BIT)),
 	RULE(SYS_madvise, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
 	RULE(SYS_pkey_mprotect, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
-	RULE(NR_MSEAL, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),
 	/* Address 0 lets the kernel choose; any other is taken as fixed. */
 	RULE(SYS_shmat, 0, REFUSE_WITH(EPERM), NOT_NULL(1), IN_GUARD(1)),
 	/* With tagged addresses the kernel strips the upper bits before it looks: the compares above would be blind. */
@@ -88,7 +86,11 @@ const struct screen_rule screen_rules[] = {
 	/* The supervisor must be able to read its callers: it remembers the flag instead. */
 	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
 	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
-	/* PR_SET_MM changes what /proc/PID/exe and maps say of a caller; an ordinary user gets EPERM natively. */
+	/*
+	 * PR_SET_MM changes what /proc/PID/exe and maps say of a caller: EPERM, which an ordinary user gets for most of
+	 * it natively. Steering puts a new image right with it, its struct in the guard pages: the supervisor knows.
+	 */
+	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_MM), IN_GUARD(2)),
 	RULE(SYS_prctl, 0, REFUSE_WITH(EPERM), LOW_IS(0, PR_SET_MM)),
 	/* Nobody inside may trace. EINVAL: a kernel without Yama, which every program that asks this can bear. */
 	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_PTRACER)),
@@ -103,6 +105,16 @@ const struct screen_rule screen_rules[] = {
 	IOCTL(0, REFUSE_WITH(EPERM), TIOCLINUX),
 	/* A listener's requests ('!' is seccomp's type): no descriptor in the view is one, whoever passes it in. */
 	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), '!'),
+	/* /dev/userfaultfd gives what userfaultfd(2), which is refused, would. */
+	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), 0xaa),
+	/* Descriptors and names from elsewhere: SIOCUNIXFILE, autofs's control device, ocfs2 reflinks, bcachefs subvolumes. */
+	IOCTL(0, REFUSE_WITH(EPERM), 0x89e0),
+	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), 0x93),
+	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'o', 4),
+	IOCTL_TYPE(0, REFUSE_WITH(ENOTTY), 0xbc),
+	/* VFAT_IOCTL_READDIR_BOTH, _SHORT: listings past getdents. */
+	IOCTL_ANY_SIZE(NEEDS_HIDE, REFUSE_WITH(ENOTTY), 'r', 1),
+	IOCTL_ANY_SIZE(NEEDS_HIDE, REFUSE_WITH(ENOTTY), 'r', 2),
 	/* btrfs: what needs no name is let through, the rest looks up, makes or removes names below the view. */
 	IOCTL(0, SECCOMP_RET_ALLOW, FICLONE),
 	IOCTL(0, SECCOMP_RET_ALLOW, FICLONERANGE),
@@ -147,6 +159,7 @@ const struct screen_rule screen_rules[] = {
 	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'f', 15),  /* EXT4_IOC_MOVE_EXT */
 	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'f', 17),  /* EXT4_IOC_SWAP_BOOT */
 	IOCTL_TYPE(NEEDS_APPEND, REFUSE_WITH(EPERM), 0xf5),	    /* f2fs: moves, atomic writes, trims */
+	IOCTL_TYPE(NEEDS_APPEND, REFUSE_WITH(EPERM), 0xcf),	    /* cifs: CIFS_IOC_COPYCHUNK_FILE */
 };
 /* clang-format on */
 const size_t screen_rules_len = ARRAY_LEN(screen_rules);

@@ -396,7 +396,7 @@ const struct syscall_row syscall_table[] = {
 	ALLOW(459, lsm_get_self_attr),
 	ALLOW(460, lsm_set_self_attr),
 	ALLOW(461, lsm_list_modules),
-	SCREEN(462, mseal, HANDLER_NONE),
+	ALLOW(462, mseal),
 	NOTIFY(463, setxattrat, 0, HANDLER_SETXATTRAT),
 	NOTIFY(464, getxattrat, 0, HANDLER_GETXATTRAT),
 	NOTIFY(465, listxattrat, 0, HANDLER_LISTXATTRAT),
