@@ -2,8 +2,7 @@
 /*
  * Attributes, sizes, status flags and watches. Calls by path act on the judged object through its O_PATH descriptor:
  * the magic link in procfs leads to that very object, a symlink included. Calls by descriptor that change the object
- * do the same; those that need the open file description act on a copy of it after comparing identities, because
- * another thread of the caller may have put something else at that number.
+ * do the same; those that need the open file description act on a copy of it.
  *
  * RLIMIT_FSIZE and SIGXFSZ of truncate, ftruncate and fallocate are those of the supervisor, not the caller's
  * (docs/PARITY.md).
@@ -22,73 +21,7 @@
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
-
-/* How often a descriptor may turn out to be another one between two looks before the caller is told it is bad. */
-#define SWAP_ATTEMPTS 16
-
-/* The object that a call with DIRFD, text and AT_ flags means. */
-static int find(struct op *op, struct walk *walk, int dirfd, int flags)
-{
-	if (op->text_len[0] == 0 && (flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD)
-		return walk_descriptor(op, walk, dirfd);
-	return walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
-			    (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), 0);
-}
-
-/* The caller's description behind FD, as fdget() has it: O_PATH descriptors are none. */
-static int share(struct op *op, int fd, int *ret_copy, int *ret_flags)
-{
-	_cleanup_close_ int copy = -EBADF;
-	int flags, error;
-
-	if (fd < 0)
-		return -EBADF;
-	error = op->caller->ops->share_fd(op->caller, fd, &copy);
-	if (error)
-		return error;
-	flags = fcntl(copy, F_GETFL);
-	if (flags < 0)
-		return -errno;
-	if (flags & O_PATH)
-		return -EBADF;
-	*ret_copy = steal_fd(&copy);
-	*ret_flags = flags;
-	return 0;
-}
-
-/*
- * The description behind FD and the object it refers to, the one and the same. A descriptor is proof that its object
- * was visible to whoever opened it: only content and writing are judged.
- */
-static int find_description(struct op *op, struct walk *walk, int fd, int *ret_copy, int *ret_flags)
-{
-	for (int i = 0; i < SWAP_ATTEMPTS; i++) {
-		_cleanup_close_ int copy = -EBADF;
-		struct stat shared, walked;
-		int error = share(op, fd, &copy, ret_flags);
-
-		if (!error)
-			error = walk_descriptor(op, walk, fd);
-		if (error)
-			return error;
-		if (fstat(copy, &shared) < 0 || fstat(walk->fd, &walked) < 0)
-			return -errno;
-		if (shared.st_dev != walked.st_dev || shared.st_ino != walked.st_ino)
-			continue;
-		walk->verdict.visibility = VIS_SHOW;
-		*ret_copy = steal_fd(&copy);
-		return 0;
-	}
-	return -EBADF;
-}
-
-static int find_descriptor(struct op *op, struct walk *walk, int fd)
-{
-	_cleanup_close_ int copy = -EBADF;
-	int flags;
-
-	return find_description(op, walk, fd, &copy, &flags);
-}
+#include "vfs/target.h"
 
 /* Judge a change of the object and see that the caller still waits for it. */
 static int ready(struct op *op, const struct walk *walk, enum intent intent)
@@ -118,14 +51,14 @@ static int change_mode(struct op *op, const struct walk *walk, mode_t mode, stru
 
 int vfs_chmod(struct op *op, int dirfd, mode_t mode, int flags, struct outcome *out)
 {
-	int error = find(op, &op->walk[0], dirfd, flags);
+	int error = target_find(op, &op->walk[0], dirfd, flags);
 
 	return error ? error : change_mode(op, &op->walk[0], mode, out);
 }
 
 int vfs_fchmod(struct op *op, int fd, mode_t mode, struct outcome *out)
 {
-	int error = find_descriptor(op, &op->walk[0], fd);
+	int error = target_descriptor(op, &op->walk[0], fd);
 
 	return error ? error : change_mode(op, &op->walk[0], mode, out);
 }
@@ -139,14 +72,14 @@ static int change_owner(struct op *op, const struct walk *walk, uid_t uid, gid_t
 
 int vfs_chown(struct op *op, int dirfd, uid_t uid, gid_t gid, int flags, struct outcome *out)
 {
-	int error = find(op, &op->walk[0], dirfd, flags);
+	int error = target_find(op, &op->walk[0], dirfd, flags);
 
 	return error ? error : change_owner(op, &op->walk[0], uid, gid, out);
 }
 
 int vfs_fchown(struct op *op, int fd, uid_t uid, gid_t gid, struct outcome *out)
 {
-	int error = find_descriptor(op, &op->walk[0], fd);
+	int error = target_descriptor(op, &op->walk[0], fd);
 
 	return error ? error : change_owner(op, &op->walk[0], uid, gid, out);
 }
@@ -165,9 +98,9 @@ int vfs_utimens(struct op *op, int dirfd, const struct timespec times[2], int fl
 	int error;
 
 	if (null_path)
-		error = find_descriptor(op, walk, dirfd);
+		error = target_descriptor(op, walk, dirfd);
 	else
-		error = find(op, walk, dirfd, flags);
+		error = target_find(op, walk, dirfd, flags);
 	if (error)
 		return error;
 	/* The kernel looks at them only now. */
@@ -181,7 +114,7 @@ int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
 	char name[FD_NAME_MAX];
-	int error = find(op, walk, AT_FDCWD, 0);
+	int error = target_find(op, walk, AT_FDCWD, 0);
 
 	if (error)
 		return error;
@@ -215,7 +148,7 @@ int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out)
 
 	if (length < 0)
 		return -EINVAL;
-	error = find_description(op, walk, fd, &copy, &flags);
+	error = target_description(op, walk, fd, &copy, &flags);
 	if (error)
 		return error;
 	if (!S_ISREG(walk->stat.st_mode) || !writable(flags))
@@ -230,7 +163,7 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 {
 	_cleanup_close_ int copy = -EBADF;
 	struct walk *walk = &op->walk[0];
-	int flags, error = find_description(op, walk, fd, &copy, &flags);
+	int flags, error = target_description(op, walk, fd, &copy, &flags);
 
 	if (error)
 		return error;
@@ -253,7 +186,7 @@ int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out)
 {
 	_cleanup_close_ int copy = -EBADF;
 	struct walk *walk = &op->walk[0];
-	int now, error = find_description(op, walk, fd, &copy, &now);
+	int now, error = target_description(op, walk, fd, &copy, &now);
 
 	if (error)
 		return error;
@@ -268,7 +201,7 @@ int early_inotify(struct op *op, int fd, uint32_t mask)
 	_cleanup_close_ int copy = -EBADF;
 	int flags;
 
-	if (share(op, fd, &copy, &flags) < 0)
+	if (target_share(op, fd, &copy, &flags) < 0)
 		copy = -1;
 	/* The kernel looks at the path last: with a bad one, any other error is about the rest. */
 	if (syscall(SYS_inotify_add_watch, copy, (const char *)-1L, mask) >= 0 || errno == EFAULT)
@@ -284,11 +217,11 @@ int vfs_inotify_add_watch(struct op *op, int fd, uint32_t mask, struct outcome *
 	int flags, error = early_inotify(op, fd, mask);
 
 	if (!error)
-		error = find(op, walk, AT_FDCWD, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
+		error = target_find(op, walk, AT_FDCWD, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
 	if (!error && (mask & IN_ONLYDIR) && !S_ISDIR(walk->stat.st_mode))
 		error = -ENOTDIR;
 	if (!error)
-		error = share(op, fd, &copy, &flags);
+		error = target_share(op, fd, &copy, &flags);
 	if (!error)
 		error = ready(op, walk, INTENT_LOOKUP);
 	/* The magic link itself has to be followed, and leads to a symlink without following that. */
