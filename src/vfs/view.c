@@ -27,15 +27,15 @@ static bool more_than_ordinary(void)
 	return data[0].effective || data[1].effective;
 }
 
-/* proc(5), fs.protected_symlinks. Where it cannot be read it is taken to be in force: that refuses more. */
-static bool read_protected_symlinks(int proc_fd)
+/* A digit of /proc/sys/fs (proc(5)). Where it cannot be read the strictest is taken to be in force. */
+static unsigned read_protection(int proc_fd, const char *name, unsigned strictest)
 {
-	_cleanup_close_ int fd = openat(proc_fd, "sys/fs/protected_symlinks", O_RDONLY | O_CLOEXEC);
-	char digit = '1';
+	_cleanup_close_ int fd = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
+	char digit;
 
-	if (fd < 0 || read(fd, &digit, 1) != 1)
-		return true;
-	return digit != '0';
+	if (fd < 0 || read(fd, &digit, 1) != 1 || digit < '0' || digit > '9')
+		return strictest;
+	return (unsigned)(digit - '0');
 }
 
 static int open_place(const char *path, int *ret_fd, struct stat *ret_stat, struct errmsg *msg)
@@ -82,7 +82,9 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	if (error < 0)
 		return error;
 	view->root = more_than_ordinary();
-	view->protected_symlinks = read_protected_symlinks(view->proc_fd);
+	view->protected_symlinks = read_protection(view->proc_fd, "sys/fs/protected_symlinks", 1) != 0;
+	view->protected_regular = read_protection(view->proc_fd, "sys/fs/protected_regular", 2);
+	view->protected_fifos = read_protection(view->proc_fd, "sys/fs/protected_fifos", 2);
 	*ret = TAKE_PTR(view);
 	return 0;
 }

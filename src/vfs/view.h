@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The view: everything about a run that operations read. Made once before the command starts, then immutable but for its counters. */
+/*
+ * The view: everything about a run that operations read. Made once before the command starts, then immutable but for
+ * its counters.
+ */
 #pragma once
 
 #include <stdatomic.h>
