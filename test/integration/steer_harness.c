@@ -355,17 +355,37 @@ int in_child(void (*fn)(void *), void *argument)
 	return status;
 }
 
+/*
+ * Between the supervisor and the front stands a parent: a wait by the supervisor for a child of its own that is
+ * traced by one of its threads would take the tracer's stops.
+ */
+static void parent_of_front(struct guard *guard, int channel, void (*body)(void *), void *argument)
+	__attribute__((noreturn));
+
 static void front(struct guard *guard, int channel, void (*body)(void *), void *argument)
 {
 	EXPECT(guard_map_self(guard) == 0);
 	int listener = install_filter();
 	EXPECT(listener >= 0);
-	EXPECT(write(channel, &listener, sizeof(listener)) == sizeof(listener));
+	int hello[2] = {listener, getpid()};
+	EXPECT(write(channel, hello, sizeof(hello)) == sizeof(hello));
 	char byte;
 	EXPECT(read(channel, &byte, 1) == 1);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
 	body(argument);
 	_exit(0);
+}
+
+static void parent_of_front(struct guard *guard, int channel, void (*body)(void *), void *argument)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		front(guard, channel, body, argument);
+	close(channel);
+	int status = -1;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 98);
 }
 
 int harness_run(const struct harness_options *options, void (*body)(void *), void *argument,
@@ -384,14 +404,14 @@ int harness_run(const struct harness_options *options, void (*body)(void *), voi
 	EXPECT(pid >= 0);
 	if (pid == 0) {
 		close(sockets[0]);
-		front(h->guard, sockets[1], body, argument);
+		parent_of_front(h->guard, sockets[1], body, argument);
 	}
 	close(sockets[1]);
 	EXPECT(vault_start(&vault) == 0);
-	int number = -1;
-	EXPECT(read(sockets[0], &number, sizeof(number)) == sizeof(number));
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	h->listener = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	int hello[2];
+	EXPECT(read(sockets[0], hello, sizeof(hello)) == sizeof(hello));
+	int pidfd = (int)syscall(SYS_pidfd_open, hello[1], 0);
+	h->listener = (int)syscall(SYS_pidfd_getfd, pidfd, hello[0], 0);
 	EXPECT(h->listener >= 0);
 
 	struct steer_config config = {.listener = h->listener, .vault = vault, .guard = h->guard,
@@ -405,7 +425,7 @@ int harness_run(const struct harness_options *options, void (*body)(void *), voi
 	close(sockets[0]);
 
 	int status = -1;
-	while (waitpid(pid, &status, __WNOTHREAD) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	/* Descendants may outlive the front: POLLHUP comes when the last user of the filter is gone. */
 	for (int i = 0; i < 500; i++) {
