@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many nodes can be active at once. Literal children of one node exclude each other, pattern children do not. A
+ * How many nodes can be active at once: those a component can lead on from; where a pattern ends nothing stays. Literal children of one node exclude each other, pattern children do not. A
  * node below a `**` may be entered again at every component, so that nodes at every depth below it are active
  * together, but of those at one depth that lead through literals of one parent only one.
  */
@@ -56,7 +56,7 @@ static void merge(struct levels *into, struct levels *from, bool add)
 	*from = (struct levels){0};
 }
 
-static int append_one(struct levels *levels)
+static int append(struct levels *levels, uint32_t value)
 {
 	if (levels->len == levels->room) {
 		size_t room = levels->room ? levels->room * 2 : 4;
@@ -66,7 +66,7 @@ static int append_one(struct levels *levels)
 		levels->count = count;
 		levels->room = room;
 	}
-	levels->count[levels->len++] = 1;
+	levels->count[levels->len++] = value;
 	return 0;
 }
 
@@ -79,10 +79,17 @@ static uint64_t all_of_deep(const struct work *w)
 	return all;
 }
 
-static uint64_t once(const struct work *w)
+/* Does the node itself stay active, for the sake of its children? Its `**` is a node of its own. */
+static uint32_t self(const struct trie_node *node)
+{
+	return node->has_literal || node->wild != NODE_NONE;
+}
+
+/* Everything that can be active at and below a node that is entered once. */
+static uint64_t once(const struct trie_node *node, const struct work *w)
 {
 	uint64_t below = w->once_literal + w->once_wild;
-	return (below > 1 ? below : 1) + w->once_deep;
+	return (below > self(node) ? below : self(node)) + w->once_deep;
 }
 
 int trie_bound(const struct trie *trie, uint64_t *ret)
@@ -110,16 +117,16 @@ int trie_bound(const struct trie *trie, uint64_t *ret)
 		}
 		above->nested += w->nested;
 		if (!literal)
-			above->once_wild += once(w);
-		else if (above->once_literal < once(w))
-			above->once_literal = once(w);
+			above->once_wild += once(node, w);
+		else if (above->once_literal < once(node, w))
+			above->once_literal = once(node, w);
 		if (!w->below_deep)
 			continue;
-		int r = append_one(&w->literal);
+		int r = append(&w->literal, self(node));
 		if (r < 0)
 			return r;
 		merge(literal ? &above->literal : &above->wild, &w->literal, !literal);
 	}
-	*ret = once(&works.work[NODE_ROOT]);
+	*ret = once(&trie->nodes[NODE_ROOT], &works.work[NODE_ROOT]);
 	return 0;
 }

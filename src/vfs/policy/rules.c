@@ -15,6 +15,7 @@ struct adding {
 	const struct place *place;
 	size_t column;
 	struct errmsg *msg;
+	bool braces;
 };
 
 /* One expansion. */
@@ -25,7 +26,7 @@ static int add(const char *text, size_t len, void *userdata)
 	struct pattern_fault fault;
 
 	/* Slashes were made single before: two of them now are an alternative that is empty. */
-	if (memmem(text, len, "//", 2) || (len > 1 && text[len - 1] == '/'))
+	if (memmem(text, len, "//", 2) || ((len > 1 || adding->braces) && text[len - 1] == '/'))
 		return complain(adding->msg, -EINVAL, adding->place, adding->column, "write the two patterns apart",
 				"an empty alternative leaves an empty name");
 	int r = pattern_split(text, len, adding->scratch, &fault);
@@ -112,7 +113,8 @@ int rules_add(struct policy *policy, const struct parsed_rule *template, bool re
 	if (!scratch)
 		return -ENOMEM;
 	adding.scratch = scratch;
-	if (memchr(pattern.data, '{', pattern.len)) {
+	adding.braces = memchr(pattern.data, '{', pattern.len);
+	if (adding.braces) {
 		adding.rule.shown = arena_strndup(&policy->arena, pattern.data, pattern.len);
 		if (!adding.rule.shown)
 			return -ENOMEM;
