@@ -13,9 +13,8 @@
 
 #include "base/cleanup.h"
 
-/* load_elf_phdrs() refuses tables above a page (ELF_MIN_ALIGN). */
-#define PHDRS_BYTES_MAX 4096
-#define PHDRS_MAX (PHDRS_BYTES_MAX / sizeof(Elf64_Phdr))
+#define PHDRS_BYTES_MAX 65536 /* load_elf_phdrs() refuses larger tables */
+#define PHDRS_AT_ONCE 32
 
 /* A file of which the first bytes may be in memory: all of them when FD is negative. */
 struct source {
@@ -57,16 +56,42 @@ static bool native_machine(const Elf64_Ehdr *header)
 	return header->e_machine == EM_X86_64;
 }
 
-/* Read the program headers. Returns their number or -ENOEXEC. */
-static int read_phdrs(const struct source *source, const Elf64_Ehdr *header, Elf64_Phdr phdrs[PHDRS_MAX])
+static uint64_t phdr_position(const Elf64_Ehdr *header, unsigned i)
 {
-	size_t bytes = sizeof(*phdrs) * header->e_phnum;
+	return header->e_phoff + i * sizeof(Elf64_Phdr);
+}
 
-	if (header->e_phentsize != sizeof(*phdrs) || bytes == 0 || bytes > PHDRS_BYTES_MAX)
-		return -ENOEXEC;
-	if (source_read(source, phdrs, bytes, header->e_phoff) < 0)
-		return -ENOEXEC;
-	return header->e_phnum;
+/* load_elf_phdrs(): is there a whole table of program headers? */
+static bool has_phdrs(const struct source *source, const Elf64_Ehdr *header)
+{
+	size_t bytes = sizeof(Elf64_Phdr) * header->e_phnum;
+	Elf64_Phdr last;
+
+	if (header->e_phentsize != sizeof(Elf64_Phdr) || bytes == 0 || bytes > PHDRS_BYTES_MAX)
+		return false;
+	if (header->e_phoff > INT64_MAX || bytes > INT64_MAX - header->e_phoff)
+		return false;
+	/* Where the last one is, the others are. */
+	return source_read(source, &last, sizeof(last), phdr_position(header, header->e_phnum - 1u)) == 0;
+}
+
+/* The first PT_INTERP. Returns 1 when there is one, 0, or -ENOEXEC. */
+static int find_interp(const struct source *source, const Elf64_Ehdr *header, Elf64_Phdr *ret)
+{
+	Elf64_Phdr phdrs[PHDRS_AT_ONCE];
+
+	for (unsigned at = 0; at < header->e_phnum; at += PHDRS_AT_ONCE) {
+		unsigned count = header->e_phnum - at < PHDRS_AT_ONCE ? header->e_phnum - at : PHDRS_AT_ONCE;
+		if (source_read(source, phdrs, count * sizeof(*phdrs), phdr_position(header, at)) < 0)
+			return -ENOEXEC;
+		for (unsigned i = 0; i < count; i++) {
+			if (phdrs[i].p_type == PT_INTERP) {
+				*ret = phdrs[i];
+				return 1;
+			}
+		}
+	}
+	return 0;
 }
 
 static int read_interp(const struct source *source, const Elf64_Phdr *phdr, char interp[PATH_MAX])
@@ -82,7 +107,7 @@ static int read_interp(const struct source *source, const Elf64_Phdr *phdr, char
 static int parse_program(const struct source *source, struct elf_info *ret)
 {
 	Elf64_Ehdr header;
-	Elf64_Phdr phdrs[PHDRS_MAX];
+	Elf64_Phdr interp;
 
 	read_header(source, &header);
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
@@ -91,34 +116,33 @@ static int parse_program(const struct source *source, struct elf_info *ret)
 		return -ENOEXEC;
 	if (!native_machine(&header))
 		return -ENOEXEC;
-	int count = read_phdrs(source, &header, phdrs);
-	if (count < 0)
-		return count;
+	if (!has_phdrs(source, &header))
+		return -ENOEXEC;
 
-	struct elf_info info = {.has_interp = false};
-	for (int i = 0; i < count && !info.has_interp; i++) {
-		if (phdrs[i].p_type != PT_INTERP)
-			continue;
-		int r = read_interp(source, &phdrs[i], info.interp);
+	int found = find_interp(source, &header, &interp);
+	if (found < 0)
+		return found;
+	if (found) {
+		char text[PATH_MAX];
+		int r = read_interp(source, &interp, text);
 		if (r < 0)
 			return r;
-		info.has_interp = true;
+		memcpy(ret->interp, text, interp.p_filesz);
 	}
-	*ret = info;
+	ret->has_interp = found;
 	return 0;
 }
 
 static int parse_interp(const struct source *source)
 {
 	Elf64_Ehdr header;
-	Elf64_Phdr phdrs[PHDRS_MAX];
 
 	int r = source_read(source, &header, sizeof(header), 0);
 	if (r < 0)
 		return r;
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || !native_machine(&header))
 		return -ELIBBAD;
-	return read_phdrs(source, &header, phdrs) < 0 ? -ELIBBAD : 0;
+	return has_phdrs(source, &header) ? 0 : -ELIBBAD;
 }
 
 static int open_head(int fd, unsigned char head[ELF_HEAD_BYTES], struct source *ret)
