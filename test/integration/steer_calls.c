@@ -623,6 +623,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_stops),	   cmocka_unit_test(test_kills),   cmocka_unit_test(test_traced),
 		cmocka_unit_test(test_overdue),	   cmocka_unit_test(test_guard),
 	};
+	if (getenv("STEER_TEST_FILTER"))
+		cmocka_set_test_filter(getenv("STEER_TEST_FILTER"));
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 	harness_cleanup();
 	return r;

@@ -173,7 +173,7 @@ static int reopen(int fd)
 }
 
 /* What the exec part of the product does at length: follow one #!, find PT_INTERP. */
-static int judge_exec(struct steer_job *job, const char *path)
+static int judge_exec(const struct harness *h, struct steer_job *job, const char *path)
 {
 	struct exec_plan *exec = job->exec;
 	snprintf(exec->execfn, sizeof(exec->execfn), "%s", path);
@@ -220,13 +220,13 @@ static int judge_exec(struct steer_job *job, const char *path)
 		if (pread(fd, interp, phdr.p_filesz, (off_t)phdr.p_offset) < 0 || stat(interp, &st) < 0)
 			return -errno;
 		exec->interp_dev = st.st_dev;
-		exec->interp_ino = st.st_ino;
+		exec->interp_ino = st.st_ino + h->options->wrong_interp;
 	}
 	return 0;
 }
 
 /* Returns 0 when the job is to be submitted, 1 for CONTINUE, else the caller's error. */
-static int judge(const struct seccomp_notif *notif, struct steer_job *job)
+static int judge(const struct harness *h, const struct seccomp_notif *notif, struct steer_job *job)
 {
 	char path[PATH_MAX];
 	const struct seccomp_data *d = &notif->data;
@@ -286,7 +286,7 @@ static int judge(const struct seccomp_notif *notif, struct steer_job *job)
 		job->exec = calloc(1, sizeof(*job->exec));
 		if (faccessat(job->fd, "", X_OK, AT_EMPTY_PATH) < 0)
 			return -errno;
-		return judge_exec(job, path);
+		return judge_exec(h, job, path);
 	}
 	case SYS_mmap:
 		return -EPERM;
@@ -305,7 +305,7 @@ static void serve(struct harness *h, const struct seccomp_notif *notif)
 		return;
 	}
 	struct steer_job job = {.fd = -1, .done = on_done, .userdata = h};
-	int r = judge(notif, &job);
+	int r = judge(h, notif, &job);
 	if (notif->data.nr == SYS_mmap)
 		atomic_fetch_add((_Atomic uint64_t *)&h->counts.refused_mmap, 1);
 	if (r == 0) {

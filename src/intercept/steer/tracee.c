@@ -119,31 +119,40 @@ static int wait_stop(struct tracee *t, enum patience patience, struct stop *ret)
 	}
 }
 
-/* A ptrace call failed or something impossible happened: kill, reap. */
-static int lost(struct tracee *t)
+static int reap(struct tracee *t)
 {
-	doom(t);
 	struct stop stop;
+	t->ticks = 0;
 	while (!t->dead) {
-		if (wait_stop(t, PATIENCE_FOREVER, &stop) == 0)
-			trace(PTRACE_CONT, t->tid, 0, NULL); /* a stop noted before the SIGKILL */
+		if (wait_stop(t, PATIENCE_DEADLINE, &stop) == 0)
+			trace(PTRACE_CONT, t->tid, 0, NULL); /* a stop noted before its death */
 	}
 	expectation_unlink(t->steer, &t->expect);
 	return -ESRCH;
 }
 
-int tracee_kill(struct tracee *t)
+/* Something impossible happened: kill, reap. */
+static int lost(struct tracee *t)
 {
-	return lost(t);
+	doom(t);
+	return reap(t);
 }
 
-/* Like lost(), for a ptrace call that gave ESRCH: then the caller is dying already, which is nobody's fault. */
+/*
+ * A ptrace call gave ESRCH: the thread is dying already. Not killed here: if it dies of a sibling's exec, a SIGKILL
+ * to its number would hit the process that is about to exec.
+ */
 static int vanished(struct tracee *t)
 {
-	if (!t->dead && !t->doomed) {
-		kill(t->tid, SIGKILL);
-		t->doomed = true;
-	}
+	return reap(t);
+}
+
+int tracee_kill(struct tracee *t)
+{
+	/* What failed may have failed because it is dying already. */
+	uint64_t mask;
+	if (trace(PTRACE_GETSIGMASK, t->tid, sizeof(mask), &mask) < 0)
+		return vanished(t);
 	return lost(t);
 }
 
