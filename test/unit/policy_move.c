@@ -139,7 +139,7 @@ static void test_against_explain(void **state)
 	static const char *const names[] = {"qa", "qb", "qc"};
 	static const char *const patterns[] = {"qa", "qb", "qc", "*", "**", "q?", "*a", "[!x]b"};
 	static const char *const verbs[] = {"hide", "show", "deny", "mask", "plain", "append", "readonly", "free"};
-	unsigned seed = 7, equal_pairs = 0, unequal_pairs = 0;
+	unsigned seed = 7, equal_pairs = 0, unequal_pairs = 0, fullest = 0;
 
 	(void)state;
 	for (unsigned round = 0; round < 300; round++) {
@@ -152,6 +152,8 @@ static void test_against_explain(void **state)
 		}
 		struct policy *policy = compiled(text);
 		struct match_state at[2];
+		uint64_t bound;
+		assert_int_equal(trie_bound(&policy->trie, &bound), 0);
 		for (unsigned i = 0; i < 40; i++) {
 			for (unsigned j = 0; j < 2; j++) {
 				random_path(&seed, names, ARRAY_LEN(names), path[j]);
@@ -160,6 +162,8 @@ static void test_against_explain(void **state)
 				match_path(policy, path[j], strlen(path[j]), &at[j]);
 				if (memcmp(decided.rule, at[j].best, sizeof(decided.rule)) != 0)
 					fail_msg("%s: %s", text, path[j]);
+				assert_true(at[j].count <= bound);
+				fullest += at[j].count == bound && bound > 2;
 			}
 			/* What may move freely has the same verdicts beneath, whatever lies there. */
 			bool same = match_equal(&at[0], &at[1]);
@@ -185,6 +189,7 @@ static void test_against_explain(void **state)
 	/* Both happened, or the test has tested nothing. */
 	assert_true(equal_pairs > 500);
 	assert_true(unequal_pairs > 500);
+	assert_true(fullest > 20);
 }
 
 int main(void)

@@ -16,8 +16,8 @@ struct compiler {
 	struct resolver *resolver;
 	struct trie_builder builder;
 	struct pattern pattern;
+	char prefix[PATTERN_MAX + 2];
 	struct component path[COMPONENTS_MAX]; /* the resolved pattern */
-	uint32_t rule_room;
 	uint32_t mask_classes;
 	const struct rule *last_mask; /* of the class counted last */
 	struct errmsg *msg;
@@ -160,7 +160,7 @@ static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 	struct pattern *pattern = &c->pattern;
 	struct pattern_fault fault;
 	struct resolved resolved;
-	BUFFER_ON_STACK(prefix, PATTERN_MAX + 1);
+	struct buffer prefix;
 
 	if (parsed->verb->part == PART_CONTENT && parsed->verb->value == CONTENT_CRYPT)
 		return refuse(c, -EOPNOTSUPP, parsed, "take the rule out, or hide the files",
@@ -168,6 +168,7 @@ static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 	int r = pattern_split(parsed->pattern, strlen(parsed->pattern), pattern, &fault);
 	if (r < 0)
 		return refuse(c, r, parsed, fault.remedy, fault.why);
+	buffer_init(&prefix, c->prefix, sizeof(c->prefix));
 	r = buffer_append(&prefix, "/", 1);
 	for (size_t i = 0; i < pattern->literals && r == 0; i++) {
 		if (i)

@@ -14,6 +14,13 @@
 #define RULES_MAX (1 << 20)
 #define WARNINGS_MAX 64
 
+/* For what is large and filled as needed: not to be wiped each time where the build initialises every variable. */
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define _uninitialised_ __attribute__((uninitialized))
+#else
+#define _uninitialised_
+#endif
+
 enum rule_option {
 	OPTION_WITH,
 	OPTION_REDACT,

@@ -4,13 +4,6 @@
 #include "vfs/policy/glob.h"
 #include "vfs/policy/internal.h"
 
-/* Large and filled as needed: not to be wiped at each step where the build initialises every variable. */
-#if defined(__has_attribute) && __has_attribute(uninitialized)
-#define _uninitialised_ __attribute__((uninitialized))
-#else
-#define _uninitialised_
-#endif
-
 static _Thread_local uint64_t steps_taken;
 
 uint64_t policy_steps(void)

@@ -41,16 +41,21 @@ enum mask_kind {
 	MASK_REDACT, /* redact=REGEX */
 };
 
-/* One rule, as it was written. Strings live as long as the policy. */
+/*
+ * One rule. Strings live as long as the policy. One line makes several rules, next to each other, of the same pattern
+ * and place: one for each alternative of {a,b}, and for a literal path that is a symlink one for its own name and one
+ * for what it leads to. There are none before policy_compile().
+ */
 struct rule {
-	const char *verb;    /* "hide", "show", "env-hide", ... */
-	const char *pattern; /* as written, after variables */
+	const char *verb;    /* "hide", "show", ...; env rules are apart, in policy_env() */
+	const char *pattern; /* as written, after variables, absolute */
 	const char *origin;  /* file name, "profile agent" or "command line" */
 	unsigned line;	     /* 1-based; 0 on the command line */
 	uint32_t index;	     /* its place in the order: later wins */
 	bool literal;	     /* no wildcard in it: `canonical` is set */
 	const char *canonical;	/* literal rules: the resolved path that is matched */
-	const char *literal_prefix; /* canonical longest wildcard-free directory prefix, "/" at least */
+	const char *literal_prefix; /* canonical longest wildcard-free directory prefix, "/" at least; of a literal
+				       rule its parent */
 	enum mask_kind mask_kind;
 	const char *mask_argument; /* with=FILE (absolute) or redact=REGEX; NULL for MASK_EMPTY */
 	bool mask_discard;	   /* write=discard */
@@ -164,7 +169,7 @@ bool match_equal(const struct match_state *a, const struct match_state *b);
 bool match_hides_below(const struct policy *policy, const struct match_state *state);
 /* A literal rule, or the literal prefix of a rule, lies at this name or beneath it. */
 bool match_literal_below(const struct policy *policy, const struct match_state *state);
-/* This name is a directory of the literal prefix of some rule (rmdir on it is EBUSY). */
+/* This name is a directory of the literal prefix of some rule, or a literal rule's own (rmdir on it is EBUSY). */
 bool match_is_anchor(const struct policy *policy, const struct match_state *state);
 
 /* Every rule whose pattern covers PATH, for `scrim explain`: calls EACH in rule order. */

@@ -35,6 +35,7 @@ struct resolver {
 	struct arena arena;
 	struct entry **table;
 	size_t mask, count;
+	char path[PATH_MAX + 1]; /* what is being resolved */
 };
 
 int resolver_new(struct resolver **ret)
@@ -109,8 +110,8 @@ struct walk {
 static int walk_path(struct resolver *r, struct walk *walk, const char *text, size_t len, unsigned depth,
 		     const char **ret_name);
 
-/* Follow the link ENTRY, a name in the directory WALK. */
-static int follow(struct resolver *r, const struct walk *walk, struct entry *entry, const char *link, size_t len,
+/* Follow the link ENTRY, a name in the directory of the first PARENT_LEN bytes of its path. */
+static int follow(struct resolver *r, struct entry *entry, size_t parent_len, const char *link, size_t len,
 		  unsigned depth)
 {
 	BUFFER_ON_STACK(path, PATH_MAX);
@@ -118,10 +119,8 @@ static int follow(struct resolver *r, const struct walk *walk, struct entry *ent
 
 	entry->kind = NAME_BUSY;
 	if (link[0] != '/') {
-		inner = *walk;
-		inner.path = &path;
-		if (buffer_append(&path, walk->path->data, walk->path->len) < 0)
-			return -ENAMETOOLONG;
+		buffer_append(&path, entry->path, parent_len);
+		inner.hash = hash_more(HASH_START, entry->path, parent_len);
 	}
 	int error = walk_path(r, &inner, link, len, depth + 1, NULL);
 	if (error < 0)
@@ -154,18 +153,11 @@ static int look_up(struct resolver *r, const char *path, size_t len, size_t pare
 	r->count++;
 	*ret = entry;
 
-	char link[PATH_MAX];
+	char link[PATH_MAX] _uninitialised_;
 	ssize_t n = readlink(copy, link, sizeof(link));
-	if (n < 0)
-		entry->kind = errno == EINVAL ? NAME_PRESENT : NAME_ABSENT;
-	else if (n == 0 || n == (ssize_t)sizeof(link) || depth >= LINKS_MAX)
-		entry->kind = NAME_PRESENT;
-	else {
-		BUFFER_ON_STACK(parent, PATH_MAX);
-		struct walk from = {.path = &parent, .exists = true, .hash = hash_more(HASH_START, copy, parent_len)};
-		buffer_append(&parent, copy, parent_len);
-		return follow(r, &from, entry, link, (size_t)n, depth);
-	}
+	if (n > 0 && n < (ssize_t)sizeof(link) && depth < LINKS_MAX)
+		return follow(r, entry, parent_len, link, (size_t)n, depth);
+	entry->kind = n >= 0 || errno == EINVAL ? NAME_PRESENT : NAME_ABSENT;
 	return 0;
 }
 
@@ -230,10 +222,11 @@ static int walk_path(struct resolver *r, struct walk *walk, const char *text, si
 
 int resolver_resolve(struct resolver *resolver, const char *text, size_t len, struct resolved *ret)
 {
-	BUFFER_ON_STACK(path, PATH_MAX);
+	struct buffer path;
 	struct walk walk = {.path = &path, .hash = HASH_START, .exists = true};
 	const char *name = NULL;
 
+	buffer_init(&path, resolver->path, sizeof(resolver->path));
 	int error = walk_path(resolver, &walk, text, len, 0, &name);
 	if (error < 0)
 		return error;

@@ -8,10 +8,17 @@
 #include "vfs/policy/glob.h"
 #include "vfs/policy/pattern.h"
 
+/* Too large to be put on the stack, and wiped there, for each of many thousand rules. */
+struct scratch {
+	struct pattern pattern;
+	char text[2 * PATTERN_MAX + 1];
+	char absolute[2 * PATTERN_MAX + 1];
+};
+
 struct adding {
 	struct policy *policy;
 	struct parsed_rule rule;
-	struct pattern *scratch;
+	struct pattern *pattern;
 	const struct place *place;
 	size_t column;
 	struct errmsg *msg;
@@ -29,7 +36,7 @@ static int add(const char *text, size_t len, void *userdata)
 	if (memmem(text, len, "//", 2) || ((len > 1 || adding->braces) && text[len - 1] == '/'))
 		return complain(adding->msg, -EINVAL, adding->place, adding->column, "write the two patterns apart",
 				"an empty alternative leaves an empty name");
-	int r = pattern_split(text, len, adding->scratch, &fault);
+	int r = pattern_split(text, len, adding->pattern, &fault);
 	if (r < 0)
 		return complain(adding->msg, r, adding->place, adding->column, fault.remedy, "%s", fault.why);
 	if (policy->parsed_count == RULES_MAX)
@@ -99,9 +106,14 @@ int rules_add(struct policy *policy, const struct parsed_rule *template, bool re
 {
 	struct adding adding = {
 		.policy = policy, .rule = *template, .place = place, .column = column_of(place, token->text), .msg = msg};
-	BUFFER_ON_STACK(text, 2 * PATTERN_MAX);
-	BUFFER_ON_STACK(pattern, 2 * PATTERN_MAX);
+	_cleanup_free_ struct scratch *scratch = malloc(sizeof(*scratch));
+	struct buffer text, pattern;
 
+	if (!scratch)
+		return -ENOMEM;
+	adding.pattern = &scratch->pattern;
+	buffer_init(&text, scratch->text, sizeof(scratch->text));
+	buffer_init(&pattern, scratch->absolute, sizeof(scratch->absolute));
 	int r = word_expand(&policy->context, place, token, WORD_PATTERN, whole, true, &text, msg);
 	if (r == 0)
 		r = make_absolute(&policy->context, relative, place, token, &text, &pattern, msg);
@@ -109,10 +121,6 @@ int rules_add(struct policy *policy, const struct parsed_rule *template, bool re
 		return r;
 	pattern.len = squeeze(pattern.data, pattern.len);
 
-	_cleanup_free_ struct pattern *scratch = malloc(sizeof(*scratch));
-	if (!scratch)
-		return -ENOMEM;
-	adding.scratch = scratch;
 	adding.braces = memchr(pattern.data, '{', pattern.len);
 	if (adding.braces) {
 		adding.rule.shown = arena_strndup(&policy->arena, pattern.data, pattern.len);
