@@ -122,6 +122,7 @@ _Noreturn void command_run(const struct launch_parts *parts)
 	if (config->process_group > 0 && setpgid(0, config->process_group) < 0)
 		fail(parts, -errno, "cannot join the process group of the front process");
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_NAME, "scrim", 0, 0, 0); /* not the reaper's, in a log that reads it before the exec */
 
 	int r = config->guard ? guard_map_self(config->guard) : 0;
 	if (r < 0)

@@ -11,10 +11,36 @@ add_executable(scrim_stub integration/stub_view.c
 target_link_libraries(scrim_stub PRIVATE scrim_base)
 target_compile_definitions(scrim_stub PRIVATE SCRIM_VERSION="${PROJECT_VERSION}")
 
-# Each is run by python3 with the program to test as its first argument.
-foreach(subject contract terminal lifetime)
-  add_test(NAME integration.run_${subject}.stub
-    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
-      python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_${subject}.py $<TARGET_FILE:scrim_stub>)
-  set_tests_properties(integration.run_${subject}.stub PROPERTIES LABELS integration TIMEOUT 120)
-endforeach()
+# Each is run by python3 with the program to test as its first argument; on the stub, and on the real one.
+function(scrim_run_tests suffix target)
+  foreach(subject contract terminal lifetime)
+    add_test(NAME integration.run_${subject}${suffix}
+      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+        python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_${subject}.py $<TARGET_FILE:${target}>)
+    set_tests_properties(integration.run_${subject}${suffix} PROPERTIES LABELS integration TIMEOUT 300)
+  endforeach()
+  add_test(NAME integration.run_completion${suffix}
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:${target}>
+      ${CMAKE_SOURCE_DIR}/completions/scrim.bash)
+  set_tests_properties(integration.run_completion${suffix} PROPERTIES LABELS integration TIMEOUT 60)
+endfunction()
+scrim_run_tests(.stub scrim_stub)
+if(TARGET scrim AND EXISTS ${intercept}/supervisor.c)
+  scrim_run_tests("" scrim)
+endif()
+
+find_program(SHELLCHECK shellcheck)
+if(SHELLCHECK)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/scripts/*.sh ${CMAKE_SOURCE_DIR}/completions/*.bash
+    ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_*.sh)
+  add_test(NAME unit.shellcheck COMMAND ${SHELLCHECK} ${scripts})
+  set_tests_properties(unit.shellcheck PROPERTIES LABELS unit)
+endif()
+
+# The profiles that are shipped, judged by the program that reads them.
+if(TARGET scrim AND EXISTS ${intercept}/supervisor.c)
+  foreach(profile credentials agent installer)
+    add_test(NAME unit.profile_${profile} COMMAND scrim check -p ${profile})
+    set_tests_properties(unit.profile_${profile} PROPERTIES LABELS unit)
+  endforeach()
+endif()

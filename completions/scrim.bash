@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion of scrim for bash. A test compares the options with `scrim SUBCOMMAND --help`.
+# shellcheck shell=bash
+
+_scrim_profiles()
+{
+	local directory file
+	for directory in "${XDG_CONFIG_HOME:-$HOME/.config}/scrim/profiles" \
+		/usr/local/share/scrim/profiles /usr/share/scrim/profiles; do
+		for file in "$directory"/*.profile; do
+			[[ -e $file ]] && basename "$file" .profile
+		done
+	done
+}
+
+_scrim_words()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+
+_scrim_files()
+{
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+_scrim()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word i
+	local policy='-p --profile -c --config -r --rule --hide --mask --append --readonly --deny --help'
+	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
+
+	if ((COMP_CWORD == 1)); then
+		_scrim_words 'run check explain help --help --version --'
+		return
+	fi
+
+	# Behind the first word that is neither an option nor its argument the command's own completion takes over.
+	if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == -- ]]; then
+		i=2
+		while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[1]} != -- ]]; do
+			word=${COMP_WORDS[i]}
+			case $word in
+			--) ((i++)) && break ;;
+			-p | -c | -r | --profile | --config | --rule | --hide | --mask | --append | --readonly | --deny | \
+				--setenv | --unsetenv | --chdir | --pass-fd | --log | --log-fd) ((i += 2)) ;;
+			-*) ((i++)) ;;
+			*) break ;;
+			esac
+		done
+		if ((i < COMP_CWORD)) || { ((i == COMP_CWORD)) && [[ $previous == -- ]]; }; then
+			if declare -F _command_offset >/dev/null; then
+				_command_offset "$i"
+			elif ((i == COMP_CWORD)); then
+				mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			else
+				_scrim_files -f
+			fi
+			return
+		fi
+	fi
+
+	case $previous in
+	-p | --profile) _scrim_words "$(_scrim_profiles)" ;;
+	-c | --config | --log | --hide | --mask | --append | --readonly | --deny) _scrim_files -f ;;
+	--chdir) _scrim_files -d ;;
+	-r | --rule) _scrim_words 'hide show deny mask plain append readonly free env' ;;
+	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") ;;
+	--setenv | --pass-fd | --log-fd) ;;
+	*)
+		case ${COMP_WORDS[1]}:$cur in
+		run:-*) _scrim_words "$policy $run --" ;;
+		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+		explain:-*) _scrim_words "$policy --last --json -n" ;;
+		check:-*) _scrim_words "$policy --json" ;;
+		*) _scrim_files -f ;;
+		esac
+		;;
+	esac
+}
+
+complete -F _scrim scrim
