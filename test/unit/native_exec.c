@@ -50,16 +50,16 @@ static _Noreturn void child(const char *cwd, int dirfd, const char *text, int fl
 	static char variable[] = SHOW_VARIABLE "=1", options[] = "ASAN_OPTIONS=detect_leaks=0";
 	char *const envp[] = {variable, options, NULL};
 	struct rlimit none = {0, 0};
-	int error;
+	long result;
 
 	setrlimit(RLIMIT_CORE, &none);
 	if (chdir(cwd) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(1);
 	if (dirfd == AT_FDCWD && flags == 0)
-		syscall(SYS_execve, text, argv, envp);
+		result = syscall(SYS_execve, text, argv, envp);
 	else
-		syscall(SYS_execveat, dirfd, text, argv, envp, flags);
-	error = errno;
+		result = syscall(SYS_execveat, dirfd, text, argv, envp, flags);
+	int error = result < 0 ? errno : 0; /* AT_EXECVE_CHECK returns */
 	if (write(report, &error, sizeof(error)) != sizeof(error))
 		_exit(1);
 	_exit(0);
