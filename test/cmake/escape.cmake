@@ -1,0 +1,28 @@
+# Attacks on the view: each works natively and fails inside. As we are and as an ordinary user.
+set(escape ${CMAKE_CURRENT_SOURCE_DIR}/escape)
+
+function(scrim_escape_program name)
+  add_executable(escape_${name} ${escape}/${name}.c ${escape}/escape.c)
+  target_link_libraries(escape_${name} PRIVATE scrim_flags Threads::Threads)
+endfunction()
+
+# scrim_escape(SUBJECT PROGRAM...): the driver escape_SUBJECT.py with scrim and these programs.
+function(scrim_escape subject)
+  set(files)
+  foreach(program ${ARGN})
+    list(APPEND files $<TARGET_FILE:escape_${program}>)
+  endforeach()
+  foreach(user "" ".user")
+    set(option)
+    if(user)
+      set(option --user)
+    endif()
+    add_test(NAME escape.${subject}${user}
+      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+        python3 ${escape}/escape_${subject}.py ${option} $<TARGET_FILE:scrim> ${files})
+    set_tests_properties(escape.${subject}${user} PROPERTIES LABELS escape TIMEOUT 120)
+  endforeach()
+endfunction()
+
+scrim_escape_program(oracle)
+scrim_escape(hide oracle)
