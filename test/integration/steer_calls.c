@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steered chdir, O_PATH and blocking open, connect: results, signals, stops, deaths. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -385,7 +386,11 @@ static void storm(int flags)
 	printf("# storm: %d signals, %d handled, %d alarms, %d chdirs, %d EINTR\n", shared->sent, shared->handled,
 	       shared->alarms, shared->rounds, shared->interrupted);
 	assert_true(shared->sent > 1000 && shared->rounds > 100 && shared->alarms > 100);
+#if defined(__SANITIZE_THREAD__)
+	assert_true(shared->handled <= shared->sent); /* its runtime in the caller merges signals */
+#else
 	assert_int_equal(shared->sent, shared->handled);
+#endif
 	assert_int_equal(s.calls, shared->rounds);
 	assert_int_equal(s.killed + s.died, 0);
 }
@@ -414,14 +419,26 @@ static void *stop_thread(void *argument)
 	return NULL;
 }
 
-static char state_of(pid_t pid)
+/* Are all threads of PID in state T? */
+static bool all_stopped(pid_t pid)
 {
-	char path[64], text[512] = {0};
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	int fd = open(path, O_RDONLY);
-	EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
-	return strrchr(text, ')')[2];
+	char path[64], text[512];
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *dir = opendir(path);
+	EXPECT(dir != NULL);
+	bool all = true;
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", pid, e->d_name);
+		int fd = open(path, O_RDONLY);
+		memset(text, 0, sizeof(text));
+		EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+		close(fd);
+		all = all && strrchr(text, ')')[2] == 'T';
+	}
+	closedir(dir);
+	return all;
 }
 
 static void stops_body(void *argument)
@@ -441,12 +458,12 @@ static void stops_body(void *argument)
 		usleep((unsigned)(i * 37 % 400));
 		kill(pid, i % 3 ? SIGSTOP : SIGTSTP);
 		EXPECT(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
-		/* A thread may still have been on its way into the stop when its leader was counted. */
-		usleep(3000);
+		/* A thread that was being steered comes into the stop when its call is over. */
+		for (int w = 0; w < 2000 && !all_stopped(pid); w++)
+			usleep(1000);
 		int stopped_at = shared->rounds;
 		usleep(2000);
-		EXPECT(shared->rounds == stopped_at);
-		EXPECT(state_of(pid) == 'T');
+		EXPECT(shared->rounds == stopped_at && all_stopped(pid));
 		kill(pid, SIGCONT);
 		EXPECT(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
 	}

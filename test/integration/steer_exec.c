@@ -408,7 +408,7 @@ static void test_stops(void **state)
 
 static char racing[PATH_MAX];
 static uint32_t *tail;
-static volatile bool racing_on = true;
+static _Atomic bool racing_on = true;
 
 static void *racer(void *argument)
 {

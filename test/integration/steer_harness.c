@@ -436,10 +436,10 @@ int harness_run(const struct harness_options *options, void (*body)(void *), voi
 		usleep(10000);
 	}
 	steer_get_stats(h->steer, ret_stats ? ret_stats : &(struct steer_stats){0});
-	h->steer = steer_free(h->steer);
 	atomic_store(&h->stop, true);
 	for (unsigned i = 0; i < workers; i++)
 		pthread_join(threads[i], NULL);
+	h->steer = steer_free(h->steer);
 	if (ret_counts)
 		*ret_counts = h->counts;
 	close(h->listener);
