@@ -56,6 +56,7 @@ struct listing {
 	unsigned limit;	  /* bytes the caller takes */
 	unsigned filled;  /* bytes in `out` */
 	int64_t start;	  /* where the description stood */
+	int64_t first;	  /* where the first entry that is handed on starts, as far as is known */
 	int64_t position; /* after what was handed on or dropped */
 	struct entry *last;
 };
@@ -152,6 +153,8 @@ static bool sift(struct listing *listing, long len)
 		}
 		if (entry->length > listing->limit - listing->filled)
 			return false;
+		if (!listing->filled)
+			listing->first = listing->position;
 		listing->last = (struct entry *)(listing->out + listing->filled);
 		memcpy(listing->last, entry, entry->length);
 		clear_padding(listing->last);
@@ -165,6 +168,19 @@ static int seek_to(const struct listing *listing, int64_t position)
 {
 	/* A file system whose offsets cannot be gone back to: what was read would be lost without a word. */
 	return lseek(listing->fd, position, SEEK_SET) < 0 ? -EIO : 0;
+}
+
+/*
+ * Nothing was handed on: the description is left before the first entry that is not dropped, which starts at POSITION.
+ * Some file systems (ext4) move on to where that entry really is, even when it is not taken: let them.
+ */
+static int seek_to_first(struct listing *listing, int64_t position)
+{
+	int error = seek_to(listing, position);
+
+	if (!error && position == listing->start)
+		read_entries(listing, listing->in, 0);
+	return error;
 }
 
 /* Fill `out` with what may be seen and leave the description where such a directory would. */
@@ -183,9 +199,12 @@ static int fill_filtered(struct listing *listing)
 			return (int)len;
 		}
 		if (!sift(listing, len)) {
-			int error = seek_to(listing, listing->position);
+			int error;
 
-			return error < 0 ? error : listing->filled ? 0 : -EINVAL;
+			if (listing->filled)
+				return seek_to(listing, listing->position);
+			error = seek_to_first(listing, listing->position);
+			return error < 0 ? error : -EINVAL;
 		}
 		size = LOOK_AHEAD;
 	}
@@ -228,7 +247,7 @@ static int write_what_goes(struct listing *listing, uint64_t buffer)
 	struct caller *caller = listing->op->caller;
 	struct entry *entry;
 	unsigned done = 0;
-	int64_t position = listing->start;
+	int64_t position = 0;
 	int error;
 
 	for (; done < listing->filled; done += entry->length) {
@@ -238,8 +257,10 @@ static int write_what_goes(struct listing *listing, uint64_t buffer)
 		position = entry->next;
 	}
 	listing->filled = done;
-	error = seek_to(listing, position);
-	return error < 0 ? error : done ? 0 : -EFAULT;
+	if (done)
+		return seek_to(listing, position);
+	error = seek_to_first(listing, listing->first);
+	return error < 0 ? error : -EFAULT;
 }
 
 /* What has to be left out of the listing of the directory whose path is in op->walk[0]. */
@@ -319,7 +340,7 @@ static int list(struct op *op, int fd, uint64_t buffer, unsigned count, bool leg
 			return error;
 		lock = lock_directory(&stat);
 	}
-	listing.start = listing.position = lseek(shared, 0, SEEK_CUR);
+	listing.start = listing.first = listing.position = lseek(shared, 0, SEEK_CUR);
 	if (listing.unknown)
 		error = fill_unknown(&listing);
 	else if (listing.by_name || listing.way || listing.pids || listing.by_identity)

@@ -1,0 +1,4 @@
+# Listings, masked content, pinned objects and the state of the view.
+scrim_unit(listing LINK scrim_vfs SOURCES unit/view_fixture.c unit/fake_caller.c)
+scrim_unit(mask LINK scrim_vfs SOURCES unit/view_fixture.c)
+scrim_unit(pins LINK scrim_vfs SOURCES unit/view_fixture.c)
