@@ -62,7 +62,7 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
 fi
 
 # What happens to be in messages of tools, made to fit a column.
-tidy() { sed -e "s|$HOME|~|g" -e 's/^[a-z]*: line [0-9]*: //' -e 's/^sh: [0-9]*: //' -e 's/Permission denied/denied/' \
+tidy() { sed -e "s|$HOME|~|g" -e "s|$scratch/||g" -e 's/cannot create //' -e 's/^[a-z]*: line [0-9]*: //' -e 's/^sh: [0-9]*: //' -e 's/Permission denied/denied/' \
 	-e 's/Operation not permitted/not permitted/' -e 's/No such file or directory/no such file/'; }
 
 show() {

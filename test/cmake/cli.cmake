@@ -1,5 +1,6 @@
 # The command line, the front process, the launch, the log.
 scrim_unit(log LINK scrim_base)
+set_tests_properties(unit.log PROPERTIES LABELS "unit;tsan")
 scrim_unit(environment SOURCES ${CMAKE_SOURCE_DIR}/src/cli/environment.c LINK scrim_base)
 
 # The real command line and launch around a stub view (integration/stub_view.c says why).

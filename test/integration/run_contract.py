@@ -178,7 +178,7 @@ def test_ordinary_user():
     if os.geteuid() != 0:
         return
     p = run("sh", "-c", "id -u; exit 5", user=65534, group=65534, extra_groups=[], cwd="/",
-            env=environment(XDG_STATE_HOME="/nonexistent"))
+            env=environment(XDG_STATE_HOME="/dev/null/none"))
     expect((p.returncode, p.stdout), (5, b"65534\n"), p.stderr)
 
 

@@ -241,7 +241,7 @@ def test_shell_inside():
 
 def test_window_size():
     t = scrim("python3", "-SEc", "import os,signal,time\n"
-              "def f(*a): print('size', os.get_terminal_size(), flush=True)\n"
+              "def f(*a): os.write(1, str(os.get_terminal_size()).encode())\n"
               "signal.signal(signal.SIGWINCH, f)\n"
               "print('up', flush=True)\n"
               "while True: time.sleep(0.05)")
@@ -267,11 +267,11 @@ def test_controlling_terminal():
 
 
 def stub_test_summary():
-    out, status = scrim("true", STUB_REFUSALS="3", HOME="/nonexistent").rest()
+    out, status = scrim("true", STUB_REFUSALS="3", HOME="/dev/null/none").rest()
     expect((out, status), (b"scrim: 3 refusals (2 hidden, 1 masked write): scrim explain --last\r\n", 0))
-    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/nonexistent", TERM="xterm").rest()
+    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/dev/null/none", TERM="xterm").rest()
     expect(out, b"\x1b[1mscrim:\x1b[0m 1 refusal (1 hidden): scrim explain --last\r\n")
-    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/nonexistent", TERM="xterm", NO_COLOR="1").rest()
+    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/dev/null/none", TERM="xterm", NO_COLOR="1").rest()
     expect(out, b"scrim: 1 refusal (1 hidden): scrim explain --last\r\n")
     out, _ = scrim("true").rest()
     expect(out, b"")
