@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "intercept/handlers.h"
+#include "vfs/early.h"
 
 #define FLAGS_LINK (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)
 #define FLAGS_RENAME (RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)
@@ -174,8 +175,10 @@ static int move_name(struct op *op, int olddirfd, uint64_t old, int newdirfd, ui
 	if (error)
 		return error;
 	error = op_read_path(op, 1, new, false);
-	if (error)
+	if (error) {
+		early_cut_name(op, 0);
 		return after_first(op, olddirfd, WALK_PARENT | WALK_LAST_UNJUDGED, error);
+	}
 	return vfs_rename(op, olddirfd, newdirfd, flags, out);
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vfs/early.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
@@ -298,13 +299,30 @@ static bool same_object(const struct walk *a, const struct walk *b)
 	return a->exists && b->exists && a->stat.st_dev == b->stat.st_dev && a->stat.st_ino == b->stat.st_ino;
 }
 
+bool early_cut_name(struct op *op, unsigned which)
+{
+	char *text = op->text[which];
+	size_t end = op->text_len[which], start;
+
+	while (end > 0 && text[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && text[start - 1] != '/'; start--)
+		;
+	if (end - start <= NAME_MAX)
+		return false;
+	op->text_len[which] = start + NAME_MAX;
+	text[op->text_len[which]] = '\0';
+	return true;
+}
+
 enum { RENAME_NOTHING = 1 };
 
 /*
  * Everything that comes before the kernel is asked. Returns 0 (ask it), a negative errno, or RENAME_NOTHING: two names
  * of one object, where natively nothing happens.
  */
-static int check_rename(struct op *op, const struct walk *from, const struct walk *to, unsigned flags)
+static int check_rename(struct op *op, const struct walk *from, const struct walk *to, unsigned flags,
+			const bool too_long[2])
 {
 	bool exchange = flags & RENAME_EXCHANGE;
 	enum intent target = exchange ? INTENT_MOVE : INTENT_REPLACE;
@@ -318,14 +336,16 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	if (really_readonly(from->parent_fd))
 		return -EROFS;
-	if (!is_shown(from))
+	if (too_long[0])
+		return -ENAMETOOLONG;
+	if (!is_shown(from) || from->verdict.write == WRITE_READONLY)
 		return judge(op, from, INTENT_MOVE);
-	if (from->verdict.write == WRITE_READONLY)
-		return judge(op, from, INTENT_MOVE);
-	if (is_shown(to) && to->verdict.write == WRITE_READONLY)
+	if (!too_long[1] && is_shown(to) && to->verdict.write == WRITE_READONLY)
 		return judge(op, to, target);
 	if (!from->exists)
 		return -ENOENT;
+	if (too_long[1])
+		return -ENAMETOOLONG;
 	if (!is_shown(to))
 		return judge(op, to, target);
 	if (to->exists && (flags & RENAME_NOREPLACE))
@@ -351,12 +371,13 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 {
 	struct walk *from = &op->walk[0], *to = &op->walk[1];
 	char from_text[NAME_TEXT_MAX], to_text[NAME_TEXT_MAX];
+	const bool too_long[2] = {early_cut_name(op, 0), early_cut_name(op, 1)};
 	int error = find_name(op, 0, olddirfd);
 
 	if (!error)
 		error = find_name(op, 1, newdirfd);
 	if (!error)
-		error = check_rename(op, from, to, flags);
+		error = check_rename(op, from, to, flags, too_long);
 	if (error == RENAME_NOTHING)
 		return outcome_value(out, 0);
 	if (!error)
