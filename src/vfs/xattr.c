@@ -57,10 +57,13 @@ int early_xattr_name(struct op *op, uint64_t name)
 	return read_name(op, name, text);
 }
 
-/* The *xattrat calls on an empty path want a real descriptor, not an O_PATH one (filename_maybe_null, fdget). */
-static int find(struct op *op, struct walk *walk, int dirfd, int at_flags)
+/*
+ * With an empty path the *xattrat calls want a real descriptor, not an O_PATH one; of AT_FDCWD then, setxattrat and
+ * getxattrat make the working directory, listxattrat and removexattrat nothing (path_setxattrat() and the like).
+ */
+static int find(struct op *op, struct walk *walk, int dirfd, int at_flags, bool cwd)
 {
-	if (op->text_len[0] == 0 && (at_flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD)
+	if (op->text_len[0] == 0 && (at_flags & AT_EMPTY_PATH) && !(cwd && dirfd == AT_FDCWD))
 		return target_descriptor(op, walk, dirfd);
 	return target_find(op, walk, dirfd, at_flags);
 }
@@ -165,7 +168,7 @@ int vfs_setxattr(struct op *op, int dirfd, int at_flags, uint64_t name, uint64_t
 	int error = read_set(op, name, value, size, flags, text);
 
 	if (!error)
-		error = find(op, &op->walk[0], dirfd, at_flags);
+		error = find(op, &op->walk[0], dirfd, at_flags, true);
 	return error ? error : set_on(op, &op->walk[0], text, size, flags, out);
 }
 
@@ -176,13 +179,13 @@ int vfs_getxattr(struct op *op, int dirfd, int at_flags, uint64_t name, uint64_t
 	int error = read_name(op, name, text);
 
 	if (!error)
-		error = find(op, &op->walk[0], dirfd, at_flags);
+		error = find(op, &op->walk[0], dirfd, at_flags, true);
 	return error ? error : get_from(op, &op->walk[0], text, value, size, out);
 }
 
 int vfs_listxattr(struct op *op, int dirfd, int at_flags, uint64_t list, uint64_t size, struct outcome *out)
 {
-	int error = find(op, &op->walk[0], dirfd, at_flags);
+	int error = find(op, &op->walk[0], dirfd, at_flags, false);
 
 	return error ? error : list_of(op, &op->walk[0], list, size, out);
 }
@@ -193,7 +196,7 @@ int vfs_removexattr(struct op *op, int dirfd, int at_flags, uint64_t name, struc
 	int error = read_name(op, name, text);
 
 	if (!error)
-		error = find(op, &op->walk[0], dirfd, at_flags);
+		error = find(op, &op->walk[0], dirfd, at_flags, false);
 	return error ? error : remove_from(op, &op->walk[0], text, out);
 }
 
