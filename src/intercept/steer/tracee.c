@@ -350,8 +350,19 @@ int tracee_finish_exec(struct tracee *t)
 	return t->saved.cs == USER_CS_64 ? 0 : lost(t);
 }
 
+/* A signal that came while the caller was steered waits for the mask to be lifted: seen, and delivered once. */
+static void count_pending(struct tracee *t)
+{
+	struct __ptrace_peeksiginfo_args first = {.off = 0, .flags = 0, .nr = 1};
+	siginfo_t info;
+
+	if (trace(PTRACE_PEEKSIGINFO, t->tid, (uintptr_t)&first, &info) > 0)
+		atomic_fetch_add_explicit(&t->steer->signals_held, 1, memory_order_relaxed);
+}
+
 static int release(struct tracee *t, const struct user_regs_struct *regs)
 {
+	count_pending(t);
 	if (trace(PTRACE_SETREGS, t->tid, 0, (void *)regs) < 0)
 		return vanished(t);
 	int r = set_mask(t, t->mask);

@@ -1,0 +1,20 @@
+[ "$(id -u)" = "$SCRIM_USER" ]
+cat >t.js <<'J'
+const fs = require('fs'), cp = require('child_process'), path = require('path');
+fs.mkdirSync('n/a/b', { recursive: true });
+for (let i = 0; i < 200; i++) fs.writeFileSync(`n/a/f${i}`, 'x'.repeat(i));
+let n = 0;
+for (const e of fs.readdirSync('n/a', { withFileTypes: true })) if (e.isFile()) n += fs.statSync(path.join('n/a', e.name)).size;
+console.log(n, fs.readdirSync('.').sort().join(' '), fs.existsSync('hidden-file'));
+for (let i = 0; i < 20; i++) console.log(cp.execFileSync('/bin/echo', [String(i)]).toString().trim());
+for (let i = 0; i < 200; i++) { process.chdir('n'); process.chdir('..'); }
+(async () => {
+	await Promise.all(Array.from({ length: 200 }, (_, i) => fs.promises.rename(`n/a/f${i}`, `n/a/b/f${i}`)));
+	console.log(fs.readdirSync('n/a/b').length);
+	fs.rmSync('n', { recursive: true });
+	try { fs.readFileSync('hidden-file'); } catch (e) { console.log(e.code); }
+	console.log(await new Promise(r => cp.exec('ls -A', (e, out) => r(out))));
+})();
+J
+node t.js
+rm t.js
