@@ -93,6 +93,7 @@ struct presentation {
 static void exec_presentation(void *argument)
 {
 	struct presentation *p = argument;
+	syscall(SYS_close_range, 3u, ~0u, 0u); /* what the test's own parent left open */
 	sigset_t mask;
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGUSR2);
@@ -494,11 +495,13 @@ static void other_body(void *argument)
 static void test_wrong_image(void **state)
 {
 	(void)state;
-	struct harness_options lie = {.wrong_interp = true};
-	struct steer_stats s;
-	assert_int_equal(harness_run(&lie, other_body, NULL, NULL, &s), 0);
-	assert_int_equal(s.killed, 1);
-	assert_int_equal(s.execs, 0);
+	for (unsigned how = 1; how <= 2; how++) {
+		struct harness_options lie = {.wrong_interp = how};
+		struct steer_stats s;
+		assert_int_equal(harness_run(&lie, other_body, NULL, NULL, &s), 0);
+		assert_int_equal(s.killed, 1);
+		assert_int_equal(s.execs, 0);
+	}
 }
 
 /* A program of the tests: what it was exec'ed for. */

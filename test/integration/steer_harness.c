@@ -220,7 +220,7 @@ static int judge_exec(const struct harness *h, struct steer_job *job, const char
 		if (pread(fd, interp, phdr.p_filesz, (off_t)phdr.p_offset) < 0 || stat(interp, &st) < 0)
 			return -errno;
 		exec->interp_dev = st.st_dev;
-		exec->interp_ino = st.st_ino + h->options->wrong_interp;
+		exec->interp_ino = h->options->wrong_interp == 2 ? 0 : st.st_ino + h->options->wrong_interp;
 	}
 	return 0;
 }

@@ -23,7 +23,8 @@ struct harness_options {
 	unsigned deadline_ms; /* 0: 10000 */
 	unsigned sleep_us;    /* each worker sleeps that long before RECV: lets signals come first */
 	bool never_continue;  /* leave expected notifications unanswered, for the deadline */
-	bool wrong_interp; /* approve another interpreter than the kernel will map */
+	/* Approve another interpreter than the kernel will map: 1 a different one, 2 none. */
+	unsigned wrong_interp;
 };
 
 /*
