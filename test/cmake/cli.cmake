@@ -19,6 +19,9 @@ function(scrim_run_tests suffix target)
       COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
         python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_${subject}.py $<TARGET_FILE:${target}>)
     set_tests_properties(integration.run_${subject}${suffix} PROPERTIES LABELS integration TIMEOUT 300)
+    add_test(NAME integration.run_${subject}_user${suffix}
+      COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_as_user.sh $<TARGET_FILE:${target}> run_${subject}.py)
+    set_tests_properties(integration.run_${subject}_user${suffix} PROPERTIES LABELS integration TIMEOUT 300)
   endforeach()
   add_test(NAME integration.run_completion${suffix}
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:${target}>

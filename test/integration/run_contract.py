@@ -41,7 +41,7 @@ def test_exit_statuses():
 
 
 def test_cannot_execute():
-    p = run("scrim-no-such-program")
+    p = run("--setenv", "PATH=/usr/bin:/bin", "scrim-no-such-program")
     expect((p.returncode, p.stderr),
            (127, b"scrim: cannot execute scrim-no-such-program: No such file or directory\n"))
     expect(run("/etc/passwd").returncode, 126)
