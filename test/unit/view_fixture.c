@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
+
 #define ORDINARY_ID 65534
 
 static char ext4_place[64]; /* where test directories are made; empty when there is none */
@@ -77,7 +79,7 @@ static bool is_on(const char *path, long type)
 	return statfs(path, &fs) == 0 && fs.f_type == type;
 }
 
-static bool run(const char *format, ...)
+static bool _printf_(1, 2) run(const char *format, ...)
 {
 	char command[512];
 	va_list args;
@@ -104,7 +106,7 @@ static void find_ext4(void)
 	snprintf(loop_mount, sizeof(loop_mount), "/tmp/scrim-unit-ext4-XXXXXX");
 	if (!mkdtemp(loop_mount))
 		return;
-	if (run("truncate -s 64M %s.img && mkfs.ext4 -q -F %s.img && mount -o loop %s.img %s", loop_mount, loop_mount,
+	if (run("truncate -s 64M %s.img && mkfs.ext4 -q -b 4096 -F %s.img && mount -o loop %s.img %s", loop_mount, loop_mount,
 		loop_mount, loop_mount) &&
 	    chmod(loop_mount, 01777) == 0)
 		snprintf(ext4_place, sizeof(ext4_place), "%s", loop_mount);
