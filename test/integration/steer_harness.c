@@ -172,6 +172,14 @@ static int reopen(int fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* The plan's strings lie behind it, as free() is all that releases it. */
+static void add_prefix(struct exec_plan *plan, const char *text)
+{
+	char *place = (char *)(plan + 1) + (size_t)plan->prefix_count * PATH_MAX;
+	snprintf(place, PATH_MAX, "%s", text);
+	plan->prefix[plan->prefix_count++] = place;
+}
+
 /* What the exec part of the product does at length: follow one #!, find PT_INTERP. */
 static int judge_exec(const struct harness *h, struct steer_job *job, const char *path)
 {
@@ -191,10 +199,10 @@ static int judge_exec(const struct harness *h, struct steer_job *job, const char
 		char *argument = strchr(line, ' ');
 		if (argument)
 			*argument++ = 0;
-		exec->prefix[exec->prefix_count++] = strdup(line);
+		add_prefix(exec, line);
 		if (argument)
-			exec->prefix[exec->prefix_count++] = strdup(argument);
-		exec->prefix[exec->prefix_count++] = strdup(path);
+			add_prefix(exec, argument);
+		add_prefix(exec, path);
 		safe_close(job->fd);
 		job->fd = open(line, O_PATH | O_CLOEXEC);
 		safe_close(fd);
@@ -283,7 +291,7 @@ static int judge(const struct harness *h, const struct seccomp_notif *notif, str
 		job->fd = open(path, O_PATH | O_CLOEXEC);
 		if (job->fd < 0)
 			return -errno;
-		job->exec = calloc(1, sizeof(*job->exec));
+		job->exec = calloc(1, sizeof(*job->exec) + 3 * PATH_MAX);
 		if (faccessat(job->fd, "", X_OK, AT_EMPTY_PATH) < 0)
 			return -errno;
 		return judge_exec(h, job, path);
