@@ -58,7 +58,7 @@ int notify_fd(int listener, uint64_t id, int fd, bool cloexec)
 	int number;
 
 #ifdef SCRIM_CONTROL_ADDFD_SEND
-	/* Never in a release: the control build that a test needs to see fail. */
+	/* Never in a release: the control that a test must see fail (test/cmake/lifetime.cmake builds it). */
 	add.flags = SECCOMP_ADDFD_FLAG_SEND;
 #endif
 	number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
