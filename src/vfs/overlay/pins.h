@@ -5,7 +5,7 @@
  * beyond are remembered by their number alone, and whether the rule's path still leads to it is asked when one matches.
  *
  * An object carries what the policy says at its rule's own path, in the part (visibility, content, write) that the
- * literal rule speaks of: a later `show` of that path by a glob shows the object's other links too. Immutable once made.
+ * literal rule speaks of: a later `show` of it by a glob shows the object's other links too. Immutable once made.
  */
 #pragma once
 
