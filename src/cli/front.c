@@ -153,7 +153,7 @@ static int exit_status(int status)
 /* One message. Returns true when the command's part is over and `status` is set. */
 static bool take_message(struct front *front)
 {
-	struct front_message message;
+	struct front_message message, next;
 
 	ssize_t n = recv(front->socket, &message, sizeof(message), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -169,7 +169,9 @@ static bool take_message(struct front *front)
 		let_streams_go();
 		return false;
 	case FRONT_STOPPED:
-		stop_ourselves(front, message.value);
+		/* Unless it has gone on or ended since: we may have been stopped along with it. */
+		if (recv(front->socket, &next, sizeof(next), MSG_DONTWAIT | MSG_PEEK) < 0)
+			stop_ourselves(front, message.value);
 		return false;
 	case FRONT_CONTINUED:
 		return false;

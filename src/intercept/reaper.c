@@ -22,6 +22,10 @@
 #define KILL_ROUNDS_MAX 200
 #define KILL_ROUND_MS 10
 
+/* How often, and after how long, a front process that may have missed its SIGCONT is woken again. */
+#define WAKES_MAX 10
+#define WAKE_MS 20
+
 struct reaper {
 	const struct launch_parts *parts;
 	const struct launch_config *config;
@@ -32,6 +36,8 @@ struct reaper {
 	bool exit_due;	/* the exit status is kept back until the rest is dead */
 	int status;
 	unsigned rounds;
+	bool was_stopped; /* at any time: only then front can be */
+	unsigned wakes;	  /* still to be sent */
 };
 
 static void tell(struct reaper *reaper, enum front_event event, int value, const char *text)
@@ -40,7 +46,10 @@ static void tell(struct reaper *reaper, enum front_event event, int value, const
 		front_tell(reaper->config->front_socket, event, value, text);
 }
 
-/* A front process that mirrors a stop hears nothing until it is continued. */
+/*
+ * A front process that mirrors a stop hears nothing until it is continued. It may be about to stop at this moment, and
+ * a stop takes back a SIGCONT that came before it: so it is woken more than once.
+ */
 static void wake_front(struct reaper *reaper)
 {
 	if (reaper->front && reaper->config->front_pidfd >= 0)
@@ -162,10 +171,13 @@ static bool was_told_to_die(int status)
 static void command_changed(struct reaper *reaper, int status)
 {
 	if (WIFSTOPPED(status)) {
+		reaper->was_stopped = true;
+		reaper->wakes = 0;
 		tell(reaper, FRONT_STOPPED, WSTOPSIG(status), NULL);
 	} else if (WIFCONTINUED(status)) {
 		tell(reaper, FRONT_CONTINUED, 0, NULL);
 		wake_front(reaper);
+		reaper->wakes = WAKES_MAX;
 	} else {
 		reaper->alive = false;
 		reaper->status = status;
@@ -182,11 +194,24 @@ static void command_changed(struct reaper *reaper, int status)
 
 static void tell_exit(struct reaper *reaper)
 {
-	if (reaper->exit_due) {
-		tell(reaper, FRONT_EXITED, reaper->status, NULL);
+	if (!reaper->exit_due)
+		return;
+	reaper->exit_due = false;
+	tell(reaper, FRONT_EXITED, reaper->status, NULL);
+	/* It ends at once, unless it has stopped. */
+	for (unsigned i = 0; reaper->was_stopped && i < WAKES_MAX; i++) {
+		struct pollfd polled = {.fd = reaper->config->front_socket, .events = POLLRDHUP};
 		wake_front(reaper);
-		reaper->exit_due = false;
+		if (poll(&polled, 1, WAKE_MS) > 0)
+			break;
 	}
+}
+
+static int next_timeout(struct reaper *reaper)
+{
+	if (reaper->killing)
+		return KILL_ROUND_MS;
+	return reaper->wakes > 0 ? WAKE_MS : -1;
 }
 
 /* Returns false when no descendant is left. */
@@ -251,7 +276,12 @@ static int reaper_loop(struct reaper *reaper, int signals)
 			{.fd = signals, .events = POLLIN},
 			{.fd = reaper->front ? reaper->config->front_socket : -1, .events = POLLIN},
 		};
-		if (poll(polled, ARRAY_LEN(polled), reaper->killing ? KILL_ROUND_MS : -1) < 0)
+		int ready = poll(polled, ARRAY_LEN(polled), next_timeout(reaper));
+		if (ready == 0 && reaper->wakes > 0) {
+			reaper->wakes--;
+			wake_front(reaper);
+		}
+		if (ready <= 0)
 			continue;
 		if (polled[1].revents)
 			take_requests(reaper);
