@@ -37,7 +37,12 @@ static bool is_directory(const struct walk *walk)
 
 static int find_name(struct op *op, unsigned which, int dirfd)
 {
-	return walk_resolve(op, &op->walk[which], dirfd, op->text[which], op->text_len[which],
+	struct walk *walk = &op->walk[which];
+
+	/* A parent that no path leads to any more: the walk has no verdict to give, and no rule covers the name. */
+	walk->verdict = (struct verdict){.visibility_rule = RULE_NONE, .content_rule = RULE_NONE, .write_rule = RULE_NONE};
+	match_root(op->view->policy, &walk->state);
+	return walk_resolve(op, walk, dirfd, op->text[which], op->text_len[which],
 			    WALK_PARENT | WALK_LAST_UNJUDGED, 0);
 }
 
@@ -269,7 +274,7 @@ int vfs_unlink(struct op *op, int dirfd, int flags, struct outcome *out)
 /* Is the path of A a directory above the path of B? */
 static bool is_above(const struct walk *a, const struct walk *b)
 {
-	return b->path_len > a->path_len && b->path[a->path_len] == '/' && memcmp(a->path, b->path, a->path_len) == 0;
+	return a->path_len > 0 && b->path_len > a->path_len && b->path[a->path_len] == '/' && memcmp(a->path, b->path, a->path_len) == 0;
 }
 
 /* What do_renameat2() and vfs_rename() say of two names that can be seen, before permissions are asked. 0: go on. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "vfs/overlay/mask.h"
 
 /* How often a descriptor may turn out to be another one between two looks before the caller is told it is bad. */
 #define SWAP_ATTEMPTS 16
@@ -38,20 +39,38 @@ int target_share(struct op *op, int fd, int *ret_copy, int *ret_flags)
 	return 0;
 }
 
+/* Masked content of ours stands for the masked file. */
+static bool is_same(struct op *op, const struct stat *shared, const struct walk *walk)
+{
+	_cleanup_close_ int object = -EBADF;
+	struct stat walked, real;
+	int32_t rule;
+
+	if (fstat(walk->fd, &walked) < 0)
+		return false;
+	if (walk->mask_memfd) {
+		if (masks_find(op->view->masks, shared->st_dev, shared->st_ino, &object, &rule, NULL, NULL) < 0 ||
+		    fstat(object, &real) < 0)
+			return false;
+		shared = &real;
+	}
+	return shared->st_dev == walked.st_dev && shared->st_ino == walked.st_ino;
+}
+
 int target_description(struct op *op, struct walk *walk, int fd, int *ret_copy, int *ret_flags)
 {
 	for (int i = 0; i < SWAP_ATTEMPTS; i++) {
 		_cleanup_close_ int copy = -EBADF;
-		struct stat shared, walked;
+		struct stat shared;
 		int error = target_share(op, fd, &copy, ret_flags);
 
 		if (!error)
 			error = walk_descriptor(op, walk, fd);
 		if (error)
 			return error;
-		if (fstat(copy, &shared) < 0 || fstat(walk->fd, &walked) < 0)
+		if (fstat(copy, &shared) < 0)
 			return -errno;
-		if (shared.st_dev != walked.st_dev || shared.st_ino != walked.st_ino)
+		if (!is_same(op, &shared, walk))
 			continue;
 		walk->verdict.visibility = VIS_SHOW;
 		*ret_copy = steal_fd(&copy);

@@ -10,12 +10,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "vfs/early.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
-#include "vfs/overlay/mask.h"
 #include "vfs/target.h"
 
 static int read_name(struct op *op, uint64_t address, char name[XATTR_NAME_MAX + 1])
@@ -68,20 +66,6 @@ static int find(struct op *op, struct walk *walk, int dirfd, int at_flags, bool 
 	return target_find(op, walk, dirfd, at_flags);
 }
 
-/* Attributes of masked content are those of the masked file: an O_PATH descriptor of it, or -1 when WALK has it. */
-static int real_object(struct op *op, const struct walk *walk, int *ret_fd)
-{
-	struct stat memfd;
-	int32_t rule;
-
-	*ret_fd = -EBADF;
-	if (!walk->mask_memfd)
-		return 0;
-	if (fstat(walk->fd, &memfd) < 0)
-		return -errno;
-	return masks_find(op->view->masks, memfd.st_dev, memfd.st_ino, ret_fd, &rule, NULL, NULL);
-}
-
 static int ready(struct op *op, const struct walk *walk, enum intent intent)
 {
 	int error = judge(op, walk, intent);
@@ -120,34 +104,28 @@ static int set_on(struct op *op, const struct walk *walk, const char *name, uint
 static int get_from(struct op *op, const struct walk *walk, const char *name, uint64_t value, uint64_t size,
 		    struct outcome *out)
 {
-	_cleanup_close_ int real = -EBADF;
 	char link[FD_NAME_MAX];
 	int error = ready(op, walk, INTENT_LOOKUP);
 
-	if (!error)
-		error = real_object(op, walk, &real);
 	if (error)
 		return error;
 	/* As the kernel cuts it, which then says E2BIG where a bigger buffer would not have helped. */
 	if (size > XATTR_SIZE_MAX)
 		size = XATTR_SIZE_MAX;
-	return give(op, getxattr(fd_name(real >= 0 ? real : walk->fd, link), name, size ? op->scratch[0] : NULL, size),
+	return give(op, getxattr(fd_name(walk->fd, link), name, size ? op->scratch[0] : NULL, size),
 		    value, size, out);
 }
 
 static int list_of(struct op *op, const struct walk *walk, uint64_t list, uint64_t size, struct outcome *out)
 {
-	_cleanup_close_ int real = -EBADF;
 	char link[FD_NAME_MAX];
 	int error = ready(op, walk, INTENT_LOOKUP);
 
-	if (!error)
-		error = real_object(op, walk, &real);
 	if (error)
 		return error;
 	if (size > XATTR_LIST_MAX)
 		size = XATTR_LIST_MAX;
-	return give(op, listxattr(fd_name(real >= 0 ? real : walk->fd, link), size ? op->scratch[0] : NULL, size), list,
+	return give(op, listxattr(fd_name(walk->fd, link), size ? op->scratch[0] : NULL, size), list,
 		    size, out);
 }
 

@@ -36,8 +36,9 @@ void twin_begin(struct twin *t, const char *base, const char *const *rules, cons
 	t->open_before = count_open();
 	snprintf(t->native, sizeof(t->native), "%s/native", base);
 	snprintf(t->inside, sizeof(t->inside), "%s/inside", base);
-	assert_int_equal(mkdir(t->native, 0755), 0);
-	assert_int_equal(mkdir(t->inside, 0755), 0);
+	/* A test may have made them, for rules that hold their objects from the start. */
+	assert_true(mkdir(t->native, 0755) == 0 || errno == EEXIST);
+	assert_true(mkdir(t->inside, 0755) == 0 || errno == EEXIST);
 	for (int i = 0; i < TWIN_FDS; i++)
 		t->fds[0][i] = t->fds[1][i] = -EBADF;
 	fixture_view(&t->fixture, base, rules);

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "twin.h"
+#include "vfs/overlay/mask.h"
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -608,6 +609,64 @@ static void test_append_descriptor(void **state)
 	end();
 }
 
+static void same_as_file(int slot)
+{
+	static const struct timespec times[2] = {{5, 5}, {6, 6}};
+	uint64_t fd = TWIN_FD(slot);
+	char value[8] = "", link[64];
+
+	assert_int_equal(twin_inside(&t, SYS_fchmod, fd, 0600), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_fchown, fd, -1, -1), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_utimensat, fd, 0, P(times), 0), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_utimensat, fd, 0, 0, 0), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_fsetxattr, fd, P("user.x"), P("y"), 1, 0), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_fremovexattr, fd, P("user.keep")), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_fgetxattr, fd, P("user.keep"), P(value), 8), 4);
+	assert_memory_equal(value, "kept", 4);
+	assert_true(twin_inside(&t, SYS_flistxattr, fd, 0, 0) >= 10);
+	/* and by the name that procfs gives it */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", t.fds[1][slot]);
+	assert_int_equal(twin_inside(&t, SYS_chmod, P(link), 0600), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_truncate, P(link), 0), -EACCES);
+	assert_int_equal(twin_inside(&t, SYS_getxattr, P(link), P("user.keep"), 0, 0), 4);
+}
+
+/* Descriptors of masked content: the masked file to every call, and never changed. */
+static void test_masked_descriptor(void **state)
+{
+	static const char *const rules[] = {"mask @/inside/m", "mask @/inside/w write=discard", NULL};
+	static const char *const all[] = {"m", "w"};
+
+	(void)state;
+	begin(true, rules);
+	for (int i = 0; i < 2; i++) {
+		struct verdict verdict;
+		struct stat st;
+		char path[512];
+		int object;
+
+		twin_file(&t, all[i], "content");
+		snprintf(path, sizeof(path), "%s/%s", t.inside, all[i]);
+		assert_int_equal(setxattr(path, "user.keep", "kept", 4, 0), 0);
+		policy_verdict(t.fixture.policy, path, strlen(path), &verdict);
+		object = open(path, O_PATH | O_CLOEXEC);
+		assert_int_equal(fstat(object, &st), 0);
+		assert_int_equal(masks_open(t.fixture.view->masks, verdict.content_rule, object, &st, path, strlen(path),
+					    i ? O_RDWR : O_RDONLY, &t.fds[1][i]),
+				 0);
+		close(object);
+		same_as_file(i);
+	}
+	assert_int_equal(twin_inside(&t, SYS_ftruncate, TWIN_FD(0), 0), -EINVAL); /* not open for writing */
+	assert_int_equal(twin_inside(&t, SYS_ftruncate, TWIN_FD(1), 100), 0);
+	assert_int_equal(twin_inside(&t, SYS_fallocate, TWIN_FD(1), 0, 0, 200), 0);
+	assert_int_equal(lseek(t.fds[1][1], 0, SEEK_END), 200);
+	assert_int_equal(twin_inside(&t, SYS_fcntl, TWIN_FD(1), F_SETFL, O_APPEND), 0);
+	assert_int_equal(twin_inside(&t, SYS_fcntl, TWIN_FD(1), F_SETFL, 0), 0);
+	twin_compare(&t, "masked descriptors");
+	end();
+}
+
 static void test_gone(void **state)
 {
 	(void)state;
@@ -632,6 +691,7 @@ static int tests(void)
 		cmocka_unit_test(test_xattrs_tmpfs),	   cmocka_unit_test(test_xattrs_ext4),
 		cmocka_unit_test(test_xattrat),		   cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_append_descriptor), cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_masked_descriptor),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -506,6 +507,102 @@ static void test_anchors(void **state)
 	end();
 }
 
+/* A directory that no path leads to any more: no rule covers it, whatever was judged before. */
+static void test_deleted_parent(void **state)
+{
+	static const char *const rules[] = {"hide @/inside/h", "readonly @/inside/ro", NULL};
+	static const char *const before[] = {"h", "ro"};
+
+	(void)state;
+	begin(true, rules);
+	twin_mkdir(&t, "gone", 0755);
+	twin_mkdir(&t, "ro", 0755);
+	twin_open(&t, 0, "gone", O_RDONLY | O_DIRECTORY);
+	twin_same(&t, SYS_rmdir, P("gone"));
+	for (int i = 0; i < 2; i++) {
+		assert_true(twin_inside(&t, SYS_mkdir, P(before[i]), 0755) < 0);
+		twin_same(&t, SYS_mkdirat, TWIN_FD(0), P("x"), 0755);
+		assert_true(twin_inside(&t, SYS_unlink, P(before[i])) < 0);
+		twin_same(&t, SYS_unlinkat, TWIN_FD(0), P("x"), 0);
+		assert_true(twin_inside(&t, SYS_rename, P(before[i]), P(before[i])) < 0);
+		twin_same(&t, SYS_renameat, TWIN_FD(0), P("x"), TWIN_FD(0), P("y"));
+		twin_same(&t, SYS_renameat, AT_FDCWD, P("absent"), TWIN_FD(0), P("y"));
+	}
+	end();
+}
+
+/* The object of a literal rule is covered under its other names too. */
+static void test_hard_links(void **state)
+{
+	static const char *const rules[] = {"append @/inside/log", "mask @/inside/key", "readonly @/inside/ro", NULL};
+	static const char *const names_of[] = {"log", "key", "ro"}, *const aliases[] = {"log2", "key2", "ro2"};
+	static const long errors[] = {-EPERM, -EACCES, -EROFS};
+	const char *base = fixture_directory(true);
+	char path[512];
+
+	(void)state;
+	if (!base)
+		skip();
+	/* The objects have to be there when the view is made. */
+	assert_int_equal(chmod(base, 0755), 0);
+	snprintf(path, sizeof(path), "%s/inside", base);
+	assert_int_equal(mkdir(path, 0755), 0);
+	for (int i = 0; i < 3; i++) {
+		char alias[512];
+
+		fixture_file(path, names_of[i], "x");
+		snprintf(path, sizeof(path), "%s/inside/%s", base, names_of[i]);
+		snprintf(alias, sizeof(alias), "%s/inside/%s", base, aliases[i]);
+		assert_int_equal(link(path, alias), 0);
+		snprintf(path, sizeof(path), "%s/inside", base);
+	}
+	twin_begin(&t, base, rules, calls);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(twin_inside(&t, SYS_link, P(aliases[i]), P("third")), errors[i]);
+		assert_int_equal(twin_inside(&t, SYS_rename, P(aliases[i]), P("third")), errors[i]);
+		assert_int_equal(twin_inside(&t, SYS_unlink, P(aliases[i])), errors[i]);
+		assert_true(real(aliases[i]) && !real("third"));
+	}
+	end();
+}
+
+/* While a file and a directory change places, no directory with something hidden in it gets away. */
+static void *exchange_places(void *stop)
+{
+	char a[512], b[512];
+
+	snprintf(a, sizeof(a), "%s/a", t.inside);
+	snprintf(b, sizeof(b), "%s/b", t.inside);
+	while (!*(volatile bool *)stop)
+		syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+	return NULL;
+}
+
+static void test_exchange_race(void **state)
+{
+	static const char *const rules[] = {"hide @/inside/*/secret", NULL};
+	volatile bool stop = false;
+	pthread_t thread;
+
+	(void)state;
+	begin(false, rules);
+	twin_mkdir(&t, "a", 0755);
+	twin_file(&t, "a/secret", "s");
+	twin_file(&t, "b", "b");
+	twin_mkdir(&t, "d", 0755);
+	twin_mkdir(&t, "d/e", 0755);
+	assert_int_equal(pthread_create(&thread, NULL, exchange_places, (void *)&stop), 0);
+	for (int i = 0; i < 20000; i++) {
+		long error = twin_inside(&t, SYS_rename, P("b"), P("d/e/out"));
+
+		assert_int_equal(error, -EXDEV);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	assert_false(real("d/e/out"));
+	end();
+}
+
 /* A caller that is gone gets nothing done. */
 static void test_gone(void **state)
 {
@@ -530,7 +627,8 @@ static int tests(void)
 		cmocka_unit_test(test_link_pairs),     cmocka_unit_test(test_two_paths),     cmocka_unit_test(test_tmpfile),
 		cmocka_unit_test(test_hidden),	       cmocka_unit_test(test_denied),	     cmocka_unit_test(test_readonly),
 		cmocka_unit_test(test_append),	       cmocka_unit_test(test_masked),	     cmocka_unit_test(test_anchors),
-		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_gone),	       cmocka_unit_test(test_deleted_parent), cmocka_unit_test(test_hard_links),
+		cmocka_unit_test(test_exchange_race),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
