@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -19,6 +20,13 @@ int notify_receive(int listener, struct seccomp_notif *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, ret) < 0 ? -errno : 0;
+}
+
+bool notify_ended(int listener)
+{
+	struct pollfd hangup = {.fd = listener};
+
+	return poll(&hangup, 1, 0) > 0 && (hangup.revents & POLLHUP);
 }
 
 static int reply(int listener, const struct seccomp_notif_resp *response)

@@ -11,6 +11,8 @@
  * Wait for the next call. Returns 0; -EINTR, -ENOENT (the caller died meanwhile: go on); other errors are final.
  */
 int notify_receive(int listener, struct seccomp_notif *ret);
+/* Has every process that was bound by the filter ended? Then no call comes any more (seccomp_unotify(2), POLLHUP). */
+bool notify_ended(int listener);
 /* Answer. All return 0, or -ENOENT when the caller is gone (nothing is left to do then). */
 int notify_value(int listener, uint64_t id, int64_t value);
 int notify_error(int listener, uint64_t id, int error); /* negative errno */

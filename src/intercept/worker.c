@@ -170,6 +170,20 @@ static int serve(struct worker *worker, struct outcome *out)
 	return error;
 }
 
+/* The next call. -ESRCH: there will be none, everyone the filter bound has ended. */
+static int receive(int listener, struct seccomp_notif *notif)
+{
+	for (;;) {
+		int error = notify_receive(listener, notif);
+
+		/* Since 6.11 an ended view says ENOENT at once, and for ever. */
+		if (error == -ENOENT && notify_ended(listener))
+			return -ESRCH;
+		if (error != -EINTR && error != -ENOENT)
+			return error;
+	}
+}
+
 static int spawn(struct workers *all);
 
 static void *worker_main(void *userdata)
@@ -186,9 +200,7 @@ static void *worker_main(void *userdata)
 		int nr, error;
 
 		atomic_fetch_add_explicit(&all->idle, 1, memory_order_relaxed);
-		do {
-			error = notify_receive(all->config.listener, &worker->notif);
-		} while (error == -EINTR || error == -ENOENT);
+		error = receive(all->config.listener, &worker->notif);
 		if (atomic_fetch_sub_explicit(&all->idle, 1, memory_order_relaxed) == 1 && !error)
 			spawn(all);
 		if (error)
