@@ -274,7 +274,8 @@ int vfs_unlink(struct op *op, int dirfd, int flags, struct outcome *out)
 /* Is the path of A a directory above the path of B? */
 static bool is_above(const struct walk *a, const struct walk *b)
 {
-	return a->path_len > 0 && b->path_len > a->path_len && b->path[a->path_len] == '/' && memcmp(a->path, b->path, a->path_len) == 0;
+	return a->path_len > 0 && b->path_len > a->path_len && b->path[a->path_len] == '/' &&
+	       memcmp(a->path, b->path, a->path_len) == 0;
 }
 
 /* What do_renameat2() and vfs_rename() say of two names that can be seen, before permissions are asked. 0: go on. */
