@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -54,6 +56,21 @@ static int write_stats(const char *path, const struct workers *workers, struct s
 	return error;
 }
 
+/*
+ * Once the command has its own copies of what it inherits: many descriptors (pins, masked content), and no death by a
+ * limit that a caller's truncate meets in us.
+ */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 static void free_guard(struct guard **guard)
 {
 	guard_free(*guard);
@@ -94,6 +111,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	error = launch_start(&launch_config, &launch, msg);
 	if (error)
 		return error;
+	raise_limits();
 	notify_sync_wake_up(launch.listener);
 	view->own_pids[0] = getpid();
 	view->own_pids[1] = launch.reaper;

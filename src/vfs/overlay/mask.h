@@ -6,7 +6,7 @@
  *
  * `with=` shows the file as it was at the start; `redact=` shows the real content with what the expression finds
  * replaced (redact.h), made anew when the real file was changed. Real content above 64 MiB is not redacted: -EFBIG.
- * At most 4096 (a quarter of RLIMIT_NOFILE, if that is less) can be open at a time: -ENFILE.
+ * At most 4096 (a quarter of the hard RLIMIT_NOFILE, if that is less: the supervisor raises its own) can be open at a time: -ENFILE.
  *
  * The registry knows each living memfd by (device, inode), so that stat by descriptor, readlink of /proc/PID/fd/N and
  * reopening lead back to the masked file. Thread-safe.
