@@ -571,7 +571,7 @@ int masks_new(const struct policy *policy, struct masks **ret, struct errmsg *ms
 	/* Each takes two descriptors of ours: half of them is enough. */
 	masks->max = FILES_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max / 4 < masks->max)
-		masks->max = limit.rlim_max / 4 > FILES_MIN ? (unsigned)(limit.rlim_cur / 4) : FILES_MIN;
+		masks->max = limit.rlim_max / 4 > FILES_MIN ? (unsigned)(limit.rlim_max / 4) : FILES_MIN;
 	pthread_mutex_init(&masks->lock, NULL);
 	*ret = masks;
 	return 0;
