@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -106,6 +107,24 @@ static int caller_open_object(struct caller *caller, int fd, int *ret_fd)
 	snprintf(what, sizeof(what), "fd/%d", fd);
 	error = open_of(caller, what, O_PATH, ret_fd);
 	return error == -ENOENT ? -EBADF : error;
+}
+
+/* The link leads to the object itself, so that the path call is its fstat (proc(5), /proc/pid/fd). */
+static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
+{
+	char path[64];
+	struct stat stat;
+
+	if (fd == AT_FDCWD)
+		snprintf(path, sizeof(path), "%d/cwd", (int)caller->tid);
+	else if (fd < 0)
+		return -EBADF;
+	else
+		snprintf(path, sizeof(path), "%d/fd/%d", (int)caller->tid, fd);
+	if (fstatat(of(caller)->proc_fd, path, &stat, AT_NO_AUTOMOUNT) < 0)
+		return errno == ENOENT && fd != AT_FDCWD ? -EBADF : -errno;
+	*ret = stat;
+	return 0;
 }
 
 static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
@@ -234,6 +253,7 @@ static const struct caller_ops notify_caller_ops = {
 	.read_string = caller_read_string,
 	.open_cwd = caller_open_cwd,
 	.open_object = caller_open_object,
+	.stat_object = caller_stat_object,
 	.share_fd = caller_share_fd,
 	.umask = caller_umask,
 	.tgid = caller_tgid,

@@ -20,7 +20,7 @@
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
 
-#define WORKERS_DEFAULT 4
+#define WORKERS_DEFAULT 2
 #define WORKER_STACK_BYTES (512 * 1024)
 #define STEER_ATTEMPTS 100
 

@@ -27,6 +27,8 @@ struct caller_ops {
 	int (*open_cwd)(struct caller *caller, int *ret_fd);
 	/* An O_PATH descriptor of what the caller's descriptor FD refers to. -EBADF when there is none. */
 	int (*open_object)(struct caller *caller, int fd, int *ret_fd);
+	/* fstat() of what open_cwd (FD is AT_FDCWD) or open_object would open, without opening it. */
+	int (*stat_object)(struct caller *caller, int fd, struct stat *ret);
 	/* The caller's own open file description (shared offset and flags). Close it before replying. */
 	int (*share_fd)(struct caller *caller, int fd, int *ret_fd);
 	int (*umask)(struct caller *caller, mode_t *ret);

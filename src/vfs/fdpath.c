@@ -2,18 +2,47 @@
 #include "vfs/fdpath.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define DIRECTORY "/proc/self/fd/"
+
+/* O_PATH of this process's /proc/self/fd, once somebody needed it. */
+static _Atomic int own_directory = -EBADF;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* What the parent opened names the parent's descriptors. */
+static void forget_in_child(void)
+{
+	atomic_store(&own_directory, safe_close(atomic_load(&own_directory)));
+	once = (pthread_once_t)PTHREAD_ONCE_INIT;
+}
+
+static void open_directory(void)
+{
+	static bool registered;
+
+	/* Without the handler a child would act on its parent's descriptors: then rather the long way. */
+	if (!registered && pthread_atfork(NULL, NULL, forget_in_child) != 0)
+		return;
+	registered = true;
+	atomic_store(&own_directory, open(DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
 
 const char *fd_name(int fd, char name[FD_NAME_MAX])
 {
 	char digits[12];
 	unsigned value = (unsigned)fd;
 	size_t count = 0;
-	size_t at = sizeof("/proc/self/fd/") - 1;
+	size_t at = sizeof(DIRECTORY) - 1;
 
-	memcpy(name, "/proc/self/fd/", at);
+	memcpy(name, DIRECTORY, at);
 	do {
 		digits[count++] = (char)('0' + value % 10);
 		value /= 10;
@@ -22,6 +51,17 @@ const char *fd_name(int fd, char name[FD_NAME_MAX])
 		name[at++] = digits[--count];
 	name[at] = '\0';
 	return name;
+}
+
+const char *fd_name_at(int fd, char name[FD_NAME_MAX], int *ret_dir)
+{
+	int dir;
+
+	pthread_once(&once, open_directory);
+	dir = atomic_load_explicit(&own_directory, memory_order_relaxed);
+	*ret_dir = dir < 0 ? AT_FDCWD : dir;
+	fd_name(fd, name);
+	return dir < 0 ? name : name + sizeof(DIRECTORY) - 1;
 }
 
 /* A name may really end in " (deleted)": then the path leads to the very object. */
@@ -38,7 +78,9 @@ int fd_path(int fd, char *path, size_t cap, bool *ret_detached)
 	static const char deleted[] = " (deleted)";
 	const size_t suffix = sizeof(deleted) - 1;
 	char name[FD_NAME_MAX];
-	ssize_t len = readlink(fd_name(fd, name), path, cap - 1);
+	int dir;
+	const char *text = fd_name_at(fd, name, &dir);
+	ssize_t len = readlinkat(dir, text, path, cap - 1);
 
 	if (len < 0)
 		return -errno;

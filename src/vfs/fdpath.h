@@ -11,6 +11,13 @@
 const char *fd_name(int fd, char name[FD_NAME_MAX]);
 
 /*
+ * The same for the calls that take a directory: "N" into NAME, and in *RET_DIR the descriptor of /proc/self/fd where
+ * it is to be looked up: three components that the kernel need not walk. Without one (no descriptor free) the long
+ * name and AT_FDCWD.
+ */
+const char *fd_name_at(int fd, char name[FD_NAME_MAX], int *ret_dir);
+
+/*
  * The path of what FD refers to: readlink of /proc/self/fd/FD into PATH (CAP bytes, NUL-terminated). *RET_DETACHED
  * says that no path leads there: deleted, memfd, pipe, socket, unreachable; PATH then holds the kernel's text.
  * Returns the length or a negative errno (-ENAMETOOLONG).

@@ -72,16 +72,11 @@ int vfs_stat(struct op *op, int dirfd, int flags, uint64_t statbuf, struct outco
 /* fstat(2) as most C libraries make it has no path at all: no walk, no path, only the object. */
 int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 {
-	_cleanup_close_ int object = -EBADF;
 	struct stat stat;
-	int error;
+	int error = op->caller->ops->stat_object(op->caller, fd, &stat);
 
-	error = fd == AT_FDCWD ? op->caller->ops->open_cwd(op->caller, &object)
-			       : op->caller->ops->open_object(op->caller, fd, &object);
 	if (error)
 		return error;
-	if (fstat(object, &stat) < 0)
-		return -errno;
 	if (op->view->needs.mask && S_ISREG(stat.st_mode)) {
 		struct walk *walk = &op->walk[0];
 

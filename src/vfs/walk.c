@@ -62,7 +62,9 @@ void walk_release(struct walk *walk)
 int walk_reopen(const struct walk *walk, int flags)
 {
 	char name[FD_NAME_MAX];
-	int fd = open(fd_name(walk->fd, name), (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
+	int dir;
+	const char *text = fd_name_at(walk->fd, name, &dir);
+	int fd = openat(dir, text, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }

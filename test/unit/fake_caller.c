@@ -79,6 +79,16 @@ static int fake_open_object(struct caller *caller, int fd, int *ret_fd)
 	return 0;
 }
 
+static int fake_stat_object(struct caller *caller, int fd, struct stat *ret)
+{
+	_cleanup_close_ int object = -EBADF;
+	int error = fd == AT_FDCWD ? fake_open_cwd(caller, &object) : fake_open_object(caller, fd, &object);
+
+	if (error)
+		return error;
+	return fstat(object, ret) < 0 ? -errno : 0;
+}
+
 static int fake_share_fd(struct caller *caller, int fd, int *ret_fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -121,6 +131,7 @@ static const struct caller_ops fake_ops = {
 	.read_string = fake_read_string,
 	.open_cwd = fake_open_cwd,
 	.open_object = fake_open_object,
+	.stat_object = fake_stat_object,
 	.share_fd = fake_share_fd,
 	.umask = fake_umask,
 	.tgid = fake_tgid,
