@@ -81,7 +81,9 @@ static void take_signal(const struct front *front, const struct signalfd_siginfo
 	case SIGURG:
 		return;
 	case SIGCONT:
-		/* Also our reaper's way to wake us; it continues the command only where that is stopped. */
+		/* Not when it only wakes us. The reaper continues the command only where that is stopped. */
+		if (info->ssi_code == SI_QUEUE && info->ssi_int == FRONT_WAKE)
+			return;
 		break;
 	case SIGHUP:
 		/* At a hangup the kernel tells the session leader alone. */
@@ -174,6 +176,7 @@ static bool take_message(struct front *front)
 			stop_ourselves(front, message.value);
 		return false;
 	case FRONT_CONTINUED:
+		request(front, 0);
 		return false;
 	case FRONT_EXITED:
 		front->status = exit_status(message.value);

@@ -139,8 +139,9 @@ static int finish(const struct launch_config *config, struct launch_work *work, 
 		return errmsg_set(msg, got.error, "%s: %s", got.what, strerror(-got.error));
 
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, got.command, 0);
-	if (pidfd < 0)
-		return errmsg_set(msg, -errno, "the command died while it was started");
+	/* ESRCH: killed and reaped already. That is an end like any other, and the reaper has told front. */
+	if (pidfd < 0 && errno != ESRCH)
+		return errmsg_set(msg, -errno, "cannot watch the command: %s", strerror(errno));
 	/* The user's directory must not be busy for as long as a descendant lives. */
 	if (chdir("/") < 0)
 		return errmsg_set(msg, -errno, "cannot change to /: %s", strerror(errno));
@@ -185,7 +186,8 @@ int launch_start(const struct launch_config *config, struct launch *ret, struct 
 int launch_go(struct launch *launch)
 {
 	front_tell(launch->front_socket, FRONT_STARTED, launch->command, NULL);
-	while (write(launch->go, "", 1) < 0)
+	/* EPIPE: somebody killed it while it was held. */
+	while (write(launch->go, "", 1) < 0 && errno != EPIPE)
 		if (errno != EINTR)
 			return -errno;
 	launch->go = safe_close(launch->go);

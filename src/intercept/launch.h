@@ -63,7 +63,10 @@ struct front_message {
 	int value;
 	char text[ERRMSG_MAX];
 };
-/* The front process asks for a signal to be sent to the command. */
+/* The value that the reaper's SIGCONT carries (sigqueue(3)): it wakes the front process and means nothing else. */
+#define FRONT_WAKE 0x73637269
+
+/* The front process asks for a signal to be sent to the command; 0: it has taken note of FRONT_CONTINUED. */
 struct front_request {
 	int signal;
 };

@@ -22,8 +22,8 @@
 #define KILL_ROUNDS_MAX 200
 #define KILL_ROUND_MS 10
 
-/* How often, and after how long, a front process that may have missed its SIGCONT is woken again. */
-#define WAKES_MAX 10
+/* How often, and after how long, a front process that does not answer is woken again. */
+#define WAKES_MAX 50
 #define WAKE_MS 20
 
 struct reaper {
@@ -37,7 +37,7 @@ struct reaper {
 	int status;
 	unsigned rounds;
 	bool was_stopped; /* at any time: only then front can be */
-	unsigned wakes;	  /* still to be sent */
+	unsigned wakes;	  /* still to be sent, unless front answers */
 };
 
 static void tell(struct reaper *reaper, enum front_event event, int value, const char *text)
@@ -48,12 +48,17 @@ static void tell(struct reaper *reaper, enum front_event event, int value, const
 
 /*
  * A front process that mirrors a stop hears nothing until it is continued. It may be about to stop at this moment, and
- * a stop takes back a SIGCONT that came before it: so it is woken more than once.
+ * a stop takes back a SIGCONT that came before it: so it is woken until it answers.
  */
 static void wake_front(struct reaper *reaper)
 {
+	siginfo_t info = {.si_signo = SIGCONT, .si_code = SI_QUEUE};
+
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_int = FRONT_WAKE;
 	if (reaper->front && reaper->config->front_pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, reaper->config->front_pidfd, SIGCONT, NULL, 0);
+		syscall(SYS_pidfd_send_signal, reaper->config->front_pidfd, SIGCONT, &info, 0);
 }
 
 /* One field of /proc/PID/stat after the name, which may hold anything: state is 0, the parent 1. */
@@ -148,7 +153,9 @@ static void take_requests(struct reaper *reaper)
 			}
 			return;
 		}
-		if (n == (ssize_t)sizeof(request) && request.signal > 0 && request.signal < NSIG)
+		if (n == (ssize_t)sizeof(request) && request.signal == 0)
+			reaper->wakes = 0;
+		else if (n == (ssize_t)sizeof(request) && request.signal > 0 && request.signal < NSIG)
 			forward(reaper, request.signal);
 	}
 }

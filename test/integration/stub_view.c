@@ -63,7 +63,7 @@ static void *serve(void *userdata)
 	for (;;) {
 		struct seccomp_notif request = {0};
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0) {
-			if (errno == EINTR)
+			if (errno == EINTR || errno == ENOENT) /* ENOENT: the caller was stopped or killed first */
 				continue;
 			return NULL;
 		}
