@@ -36,11 +36,11 @@ LEAST = {
     "python": {"openat": 300, "execve": 10, "unlink": 10},
     "make": {"execve": 40, "openat": 200},
     "go": {"chdir": 1000, "execve": 20, "openat": 500},
-    "node": {"execve": 20, "statx": 100},
+    "node": {"execve": 20, "statx": 100, "chdir": 2000},
     "pipe": {"execve": 2000},
 }
 # Programs whose threads are preempted by signals all the time: some must have hit a steer.
-SIGNALS_HELD = {"go": 1}
+SIGNALS_HELD = {"go": 1, "node": 1}
 
 RULES = ["--hide", "**/hidden-*", "--mask", "**/masked-*", "--append", "**/append-*", "--readonly", "**/readonly-*",
          "--deny", "**/denied-*"]

@@ -353,11 +353,17 @@ int tracee_finish_exec(struct tracee *t)
 /* A signal that came while the caller was steered waits for the mask to be lifted: seen, and delivered once. */
 static void count_pending(struct tracee *t)
 {
-	struct __ptrace_peeksiginfo_args first = {.off = 0, .flags = 0, .nr = 1};
-	siginfo_t info;
+	static const uint32_t queues[] = {0, PTRACE_PEEKSIGINFO_SHARED};
 
-	if (trace(PTRACE_PEEKSIGINFO, t->tid, (uintptr_t)&first, &info) > 0)
-		atomic_fetch_add_explicit(&t->steer->signals_held, 1, memory_order_relaxed);
+	for (size_t i = 0; i < ARRAY_LEN(queues); i++) {
+		struct __ptrace_peeksiginfo_args first = {.off = 0, .flags = queues[i], .nr = 1};
+		siginfo_t info;
+
+		if (trace(PTRACE_PEEKSIGINFO, t->tid, (uintptr_t)&first, &info) > 0) {
+			atomic_fetch_add_explicit(&t->steer->signals_held, 1, memory_order_relaxed);
+			return;
+		}
+	}
 }
 
 static int release(struct tracee *t, const struct user_regs_struct *regs)
