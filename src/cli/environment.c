@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/environment.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "vfs/policy/glob.h"
 
 struct environment {
 	char **vars; /* NULL-terminated */
@@ -120,12 +121,8 @@ void environment_unset(struct environment *environment, const char *name)
 void environment_hide(struct environment *environment, const char *glob)
 {
 	for (size_t i = 0; i < environment->count;) {
-		char *var = environment->vars[i];
-		size_t len = name_length(var);
-		var[len] = '\0';
-		bool hidden = fnmatch(glob, var, 0) == 0;
-		var[len] = '=';
-		if (hidden)
+		const char *var = environment->vars[i];
+		if (glob_match(glob, strlen(glob), var, name_length(var)))
 			remove_at(environment, i);
 		else
 			i++;

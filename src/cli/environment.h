@@ -14,7 +14,7 @@ struct environment *environment_free(struct environment *environment);
 /* NAME must be neither empty nor hold '=': else -EINVAL. */
 int environment_set(struct environment *environment, const char *name, const char *value);
 void environment_unset(struct environment *environment, const char *name);
-/* Take away every variable whose name matches GLOB (fnmatch(3)). */
+/* Take away every variable whose name matches GLOB (as in a rule: vfs/policy/glob.h). */
 void environment_hide(struct environment *environment, const char *glob);
 void environment_clear(struct environment *environment);
 /* The `env` rules of a policy, in their order. */

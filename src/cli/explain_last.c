@@ -148,6 +148,9 @@ static void print_group(const struct group *group)
 	printf("\n         ");
 	static const char *const before[] = {[3] = " by ", [4] = ": ", [5] = ", rule: ", [6] = ", from ", [7] = "; "};
 	char pid[32];
+	/* A process that had ended when its refusal was written has no name, only a number. */
+	if (!*text[3])
+		text[3] = "pid";
 	for (size_t i = 3; i < ARRAY_LEN(members); i++) {
 		if (!*text[i])
 			continue;

@@ -122,6 +122,7 @@ static void fill_profile_dirs(struct policy_context *context, char *own, size_t 
 		len = snprintf(own, size, "%s/.config/scrim/profiles", context->home);
 	if (len > 0 && (size_t)len < size)
 		context->profile_dirs[n++] = own;
+	context->profile_dirs[n++] = "/etc/scrim/profiles";
 #ifdef SCRIM_PROFILE_DIR
 	context->profile_dirs[n++] = SCRIM_PROFILE_DIR;
 #endif

@@ -1,7 +1,7 @@
 # The command line, the front process, the launch, the log.
 scrim_unit(log LINK scrim_base)
 set_tests_properties(unit.log PROPERTIES LABELS "unit;tsan")
-scrim_unit(environment SOURCES ${CMAKE_SOURCE_DIR}/src/cli/environment.c LINK scrim_base)
+scrim_unit(environment SOURCES ${CMAKE_SOURCE_DIR}/src/cli/environment.c LINK scrim_policy)
 
 # The real command line and launch around a stub view (integration/stub_view.c says why).
 set(cli ${CMAKE_SOURCE_DIR}/src/cli)
@@ -9,7 +9,7 @@ set(intercept ${CMAKE_SOURCE_DIR}/src/intercept)
 add_executable(scrim_stub integration/stub_view.c
   ${cli}/main.c ${cli}/message.c ${cli}/run.c ${cli}/front.c ${cli}/summary.c ${cli}/environment.c ${cli}/state_log.c
   ${intercept}/launch.c ${intercept}/reaper.c ${intercept}/command.c)
-target_link_libraries(scrim_stub PRIVATE scrim_base)
+target_link_libraries(scrim_stub PRIVATE scrim_policy scrim_base)
 target_compile_definitions(scrim_stub PRIVATE SCRIM_VERSION="${PROJECT_VERSION}")
 
 # Each is run by python3 with the program to test as its first argument; on the stub, and on the real one.
