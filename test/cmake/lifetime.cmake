@@ -11,7 +11,7 @@ if(TARGET scrim)
   target_link_libraries(lifetime_of_descriptions PRIVATE scrim_flags)
   add_executable(lifetime_tiny integration/lifetime_tiny.c)
   target_compile_options(lifetime_tiny PRIVATE -O1 -fno-stack-protector -fno-pie)
-  target_link_options(lifetime_tiny PRIVATE -nostdlib -static -no-pie)
+  target_link_options(lifetime_tiny PRIVATE -nostdlib -static $<$<C_COMPILER_ID:GNU>:-no-pie>)
   set_target_properties(lifetime_tiny PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
   foreach(user "" ".user")

@@ -2,7 +2,7 @@
 find_package(Threads REQUIRED)
 add_executable(steer_bare integration/steer_bare.c)
 target_compile_options(steer_bare PRIVATE -O1 -fno-stack-protector -fno-pie)
-target_link_options(steer_bare PRIVATE -nostdlib -static -no-pie)
+target_link_options(steer_bare PRIVATE -nostdlib -static $<$<C_COMPILER_ID:GNU>:-no-pie>)
 set_target_properties(steer_bare PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 foreach(subject calls exec)
   if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/integration/steer_${subject}.c)

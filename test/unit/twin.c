@@ -184,7 +184,7 @@ struct snapshot {
 	size_t len, cap;
 };
 
-static void add(struct snapshot *s, const char *format, ...)
+static void _printf_(2, 3) add(struct snapshot *s, const char *format, ...)
 {
 	va_list args;
 
