@@ -21,7 +21,10 @@ struct elf_info {
  * x86-64 executable; -EINVAL, -EIO as the kernel answers for a damaged PT_INTERP header.
  */
 int elf_read(int fd, struct elf_info *ret);
-/* The same when the first LEN bytes of the file, HEAD, have been read already (the rest is read from FD when it is needed). */
+/*
+ * The same when the first LEN bytes of the file, HEAD, have been read already: 256 or more, or all there are. The rest
+ * is read from FD when it is needed.
+ */
 int elf_read_head(int fd, const void *head, size_t len, struct elf_info *ret);
 /* The same on bytes in memory (fuzzing): FILE is the whole file. */
 int elf_parse(const unsigned char *file, size_t size, struct elf_info *ret);
