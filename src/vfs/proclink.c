@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const char proc_prefix[] = "/proc/";
 
@@ -32,7 +34,8 @@ bool proclink_absent(struct op *op, const struct walk *walk)
 		if (op->view->own_pids[i] == pid)
 			return true;
 	}
-	return false;
+	/* proc(5): a thread has a directory by its own number, which no listing shows. */
+	return op->view->own_pids[0] > 0 && syscall(SYS_tgkill, op->view->own_pids[0], pid, 0) == 0;
 }
 
 static bool is_own(struct op *op, pid_t pid)
