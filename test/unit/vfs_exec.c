@@ -64,6 +64,7 @@ static void begin(bool ext4, const char *const *rules)
 
 static void end(void)
 {
+	outcome_release(&out);
 	free(the_op);
 	fake_caller_release(&fake);
 	fixture_free(&view);
@@ -495,9 +496,7 @@ static int tests(void)
 		cmocka_unit_test(mounted_noexec),
 		cmocka_unit_test(bad_addresses),
 	};
-	int failed = cmocka_run_group_tests_name("exec", list, NULL, NULL);
-	outcome_release(&out);
-	return failed;
+	return cmocka_run_group_tests_name("exec", list, NULL, NULL);
 }
 
 int main(int argc, char *argv[])
