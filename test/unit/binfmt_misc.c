@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -69,30 +70,42 @@ static void not_mounted(void **state)
 
 #define UNSUPPORTED 77
 
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = write(fd, text, strlen(text));
+
+	close(fd);
+	return n == (ssize_t)strlen(text);
+}
+
 /* Entries of the kernel's own, in a user namespace of theirs (6.7). */
 static int registered(void)
 {
 	static const char *const entries_to_make[] = {":scrim-e:E::scrimtest::/bin/cat:",
 						      ":scrim-m:M:2:MZ\\xff:\\xff\\xff\\x00:/bin/cat:OC"};
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-	    mount("none", "/proc/sys/fs/binfmt_misc", "binfmt_misc", 0, NULL) < 0)
+	char uids[64], gids[64];
+
+	snprintf(uids, sizeof(uids), "0 %u 1", geteuid());
+	snprintf(gids, sizeof(gids), "0 %u 1", getegid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return UNSUPPORTED;
-	int fd = open("/proc/sys/fs/binfmt_misc/register", O_WRONLY | O_CLOEXEC);
+	if (!put("/proc/self/setgroups", "deny") || !put("/proc/self/uid_map", uids) || !put("/proc/self/gid_map", gids))
+		return UNSUPPORTED;
+	if (mount("none", "/proc/sys/fs/binfmt_misc", "binfmt_misc", 0, NULL) < 0)
+		return UNSUPPORTED;
 	for (size_t i = 0; i < ARRAY_LEN(entries_to_make); i++) {
-		if (write(fd, entries_to_make[i], strlen(entries_to_make[i])) < 0)
+		if (!put("/proc/sys/fs/binfmt_misc/register", entries_to_make[i]))
 			return UNSUPPORTED;
 	}
-	close(fd);
 	int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (!binfmt_misc_claims(proc, "/a/b.scrimtest", "", 0) || !binfmt_misc_claims(proc, "b", "xyMZ!", 5))
 		return 1;
 	if (binfmt_misc_claims(proc, "b", "xyM!!", 5) || binfmt_misc_claims(proc, "scrimtest", "", 0))
 		return 2;
-	fd = open("/proc/sys/fs/binfmt_misc/status", O_WRONLY | O_CLOEXEC);
-	if (write(fd, "0", 1) != 1)
+	if (!put("/proc/sys/fs/binfmt_misc/status", "0"))
 		return 3;
-	close(fd);
 	return binfmt_misc_claims(proc, "/a/b.scrimtest", "", 0) ? 4 : 0;
 }
 
