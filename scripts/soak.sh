@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The long loops, whole: for hours before a release, not for every change.
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape fuzz (default: all)
+#   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
+#   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime N/10, at least once)
+#   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
+# SCRIM_SOAK=1 is set for the tests; those with a loop of their own honour it:
+#   integration/lifetime_of_descriptions.py   30,000 turns of each kind instead of 3,000
+# The others are run again and again: what they do (races, storms of signals, real programs) differs each time.
+# Stops at the first failure, with its output.
+set -eu
+cd "$(dirname "$0")/.."
+build=${SCRIM_SOAK_BUILD:-build}
+rounds=${SCRIM_SOAK_ROUNDS:-20}
+export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape fuzz; fi
+
+say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
+
+release() {
+	if [ -z "${built:-}" ]; then
+		cmake -G Ninja -S . -B "$build/release" -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+		ninja -C "$build/release"
+		built=1
+	fi
+}
+
+# again TIMES NAME: the tests whose names match, that often; none at all is a failure.
+again() {
+	release
+	for ((round = 1; round <= $1; round++)); do
+		say "$2, round $round of $1"
+		ctest --test-dir "$build/release" --output-on-failure --no-tests=error --timeout 7200 -R "$2"
+	done
+}
+
+fuzz() {
+	CC=clang cmake -G Ninja -S . -B "$build/fuzz" -DCMAKE_BUILD_TYPE=Debug -DSCRIM_FUZZ=ON \
+		-DSCRIM_FUZZ_RUNS="${SCRIM_FUZZ_RUNS:-20000000}" >/dev/null
+	ninja -C "$build/fuzz"
+	say "fuzzers"
+	ctest --test-dir "$build/fuzz" --output-on-failure --no-tests=error --timeout 86400 -j "$(nproc)" -L fuzz
+}
+
+for part in "$@"; do
+	case $part in
+	lifetime) again $(((rounds + 9) / 10)) '^integration\.lifetime' ;;
+	steer) again "$rounds" '^steer\.' ;;
+	programs) again "$rounds" '^integration\.program_' ;;
+	escape) again "$rounds" '^escape\.' ;;
+	fuzz) fuzz ;;
+	*)
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape fuzz" >&2
+		exit 2
+		;;
+	esac
+done
+say "done"
