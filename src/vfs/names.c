@@ -21,6 +21,7 @@
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
+#include "vfs/still.h"
 
 /* A name with the slash that followed it, for calls that look at it. */
 #define NAME_TEXT_MAX (NAME_MAX + 2)
@@ -145,7 +146,12 @@ int vfs_symlink(struct op *op, int dirfd, struct outcome *out)
 		error = check_create(op, walk, false);
 	if (!error)
 		error = ready(op, true);
-	return error ? error : done(symlinkat(op->text[0], walk->parent_fd, walk->name), out);
+	if (error)
+		return error;
+	still_change_begin();
+	error = done(symlinkat(op->text[0], walk->parent_fd, walk->name), out);
+	still_change_end();
+	return error;
 }
 
 /* Two masks mean the same only by one rule: each has content of its own. */
@@ -197,7 +203,10 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	if (error)
 		return error;
 	/* The very object that was judged; the link is followed once, so that a symlink itself is linked too. */
-	return done(linkat(AT_FDCWD, fd_name(source->fd, name), target->parent_fd, target->name, AT_SYMLINK_FOLLOW), out);
+	still_change_begin();
+	error = done(linkat(AT_FDCWD, fd_name(source->fd, name), target->parent_fd, target->name, AT_SYMLINK_FOLLOW), out);
+	still_change_end();
+	return error;
 }
 
 /* No rule says anything about the name, whatever comes to stand there. */
@@ -390,6 +399,9 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 		error = ready(op, false);
 	if (error)
 		return error;
-	return done(syscall(SYS_renameat2, from->parent_fd, name_text(from, from_text), to->parent_fd,
-			    name_text(to, to_text), flags), out);
+	still_change_begin();
+	error = done(syscall(SYS_renameat2, from->parent_fd, name_text(from, from_text), to->parent_fd,
+			     name_text(to, to_text), flags), out);
+	still_change_end();
+	return error;
 }

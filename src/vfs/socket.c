@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "base/cleanup.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
+#include "vfs/still.h"
 
 #ifndef MSG_ZEROCOPY
 #define MSG_ZEROCOPY 0x4000000
@@ -187,25 +189,58 @@ static int check_name(struct op *op, const struct walk *walk)
 	return judge(op, walk, INTENT_CREATE);
 }
 
+/* Whether TEXT's directory, looked up from BASE, is the one that was judged. Magic links could change meanwhile. */
+static bool leads_to(int base, const char *text, int parent_fd)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+	const char *slash = strrchr(text, '/');
+	struct stat found, wanted;
+
+	memcpy(dir, text, (size_t)(slash - text) + 1);
+	dir[slash - text + 1] = '\0';
+	_cleanup_close_ int fd = (int)syscall(SYS_openat2, base, dir, &how, sizeof(how));
+	return fd >= 0 && fstat(fd, &found) == 0 && fstat(parent_fd, &wanted) == 0 && found.st_dev == wanted.st_dev &&
+	       found.st_ino == wanted.st_ino;
+}
+
 /*
- * The socket keeps the text it is bound by, so a name without a slash is bound as it is, from its directory; of a
- * longer text only the last name remains. The worker's working directory and umask are its own.
+ * The socket keeps the text it is bound by: getsockname says it, and peers send their answers to it. A text with
+ * slashes is used as it is where it leads to the judged directory while names stand still; else only the last name
+ * remains, bound from its directory. The worker's working directory and umask are its own.
  */
-static int bind_in_parent(struct op *op, int socket, const struct walk *walk)
+static int bind_at(int socket, const struct walk *walk, int base, const char *text)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+	bool whole = strchr(text, '/') && leads_to(base, text, walk->parent_fd);
+	const char *bytes = whole ? text : walk->name;
+	size_t len = strlen(bytes);
+
+	memcpy(name.sun_path, bytes, len);
+	if (fchdir(whole ? base : walk->parent_fd) < 0)
+		return -errno;
+	/* All 108 bytes may be name. */
+	len += len < sizeof(name.sun_path);
+	return bind(socket, (struct sockaddr *)&name, (socklen_t)(PATH_AT + len)) < 0 ? -errno : 0;
+}
+
+static int bind_in_parent(struct op *op, int socket, const struct walk *walk)
+{
+	_cleanup_close_ int cwd = -EBADF;
 	mode_t mask;
 
-	memcpy(name.sun_path, walk->name, walk->name_len);
 	int error = op->caller->ops->umask(op->caller, &mask);
+	if (!error && op->text[0][0] != '/')
+		error = op->caller->ops->open_cwd(op->caller, &cwd);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
-	if (fchdir(walk->parent_fd) < 0)
-		return -errno;
 	umask(mask);
-	error = bind(socket, (struct sockaddr *)&name, (socklen_t)(PATH_AT + walk->name_len + 1)) < 0 ? -errno : 0;
+	still_begin();
+	error = bind_at(socket, walk, cwd >= 0 ? cwd : op->view->root_fd, op->text[0]);
+	still_end();
 	/* Where a worker stands matters to nobody, but it must not keep the directory busy. */
 	(void)!fchdir(op->view->root_fd);
 	return error;
