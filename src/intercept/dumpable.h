@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What processes of the view asked of PR_SET_DUMPABLE. Thread-safe, bounded. */
+/*
+ * What processes of the view asked of PR_SET_DUMPABLE. It belongs to the memory (linux/sched/coredump.h): fork hands it
+ * on, exec starts anew. Neither is seen here, so what was asked is remembered for a process together with where its
+ * stack begins, which proc(5) tells, a fork keeps and an exec draws anew. Thread-safe, bounded.
+ */
 #pragma once
 
 #include <sys/types.h>
 
-/* Remember. Returns 0, or -ENOMEM when too many processes asked for something else than the default. */
-int dumpable_set(pid_t tgid, int value);
-/* 1 unless something else was remembered. */
-int dumpable_get(pid_t tgid);
-/* The process executed a program or ended: the default again. */
-void dumpable_forget(pid_t tgid);
+/* Remember VALUE for the process TGID. Returns 0 or a negative errno. PROC_FD: /proc. */
+int dumpable_set(int proc_fd, pid_t tgid, int value);
+/* What was remembered for TGID's memory, or for that it was copied from; 1 when nothing was. */
+int dumpable_get(int proc_fd, pid_t tgid);

@@ -22,11 +22,11 @@ HANDLER(handle_prctl)
 		return error;
 	switch ((int)args[0]) {
 	case PR_GET_DUMPABLE:
-		return outcome_value(out, dumpable_get(tgid));
+		return outcome_value(out, dumpable_get(op->view->proc_fd, tgid));
 	case PR_SET_DUMPABLE:
 		if (args[1] > 1)
 			return -EINVAL;
-		error = dumpable_set(tgid, (int)args[1]);
+		error = dumpable_set(op->view->proc_fd, tgid, (int)args[1]);
 		return error ? error : outcome_value(out, 0);
 	default:
 		return -EINVAL;
