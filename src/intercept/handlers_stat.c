@@ -13,6 +13,8 @@
 #define AT_EACCESS 0x200
 #endif
 
+#define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
+
 /* Read the path of a stat-like call: NULL or "" with AT_EMPTY_PATH means the descriptor. */
 static int read_stat_path(struct op *op, uint64_t address, int flags)
 {
@@ -22,6 +24,12 @@ static int read_stat_path(struct op *op, uint64_t address, int flags)
 		return 0;
 	}
 	return op_read_path(op, 0, address, flags & AT_EMPTY_PATH);
+}
+
+/* Since 6.11 the kernel then does fstat(2), and looks at no other flag (fs/stat.c, vfs_fstatat()). */
+static bool is_descriptor(const struct op *op, int dirfd, int flags)
+{
+	return (flags & AT_EMPTY_PATH) && op->text_len[0] == 0 && dirfd >= 0;
 }
 
 HANDLER(handle_stat)
@@ -53,11 +61,11 @@ HANDLER(handle_newfstatat)
 			return vfs_fstat(op, dirfd, args[2], out);
 	}
 	error = read_stat_path(op, args[1], flags);
-	if (error)
-		return error;
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
+	if (!error && is_descriptor(op, dirfd, flags))
+		return vfs_fstat(op, dirfd, args[2], out);
+	if (flags & ~STAT_FLAGS)
 		return -EINVAL;
-	return vfs_stat(op, dirfd, flags, args[2], out);
+	return error ? error : vfs_stat(op, dirfd, flags, args[2], out);
 }
 
 HANDLER(handle_fstat)
@@ -79,11 +87,9 @@ HANDLER(handle_statx)
 	if ((flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
 	error = read_stat_path(op, args[1], flags);
-	if (error)
-		return error;
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
+	if ((flags & ~STAT_FLAGS) && (error || !is_descriptor(op, (int)args[0], flags)))
 		return -EINVAL;
-	return vfs_statx(op, (int)args[0], flags, mask, args[4], out);
+	return error ? error : vfs_statx(op, (int)args[0], flags, mask, args[4], out);
 }
 
 static int access_with(struct op *op, int dirfd, uint64_t path, int mode, int flags, struct outcome *out)

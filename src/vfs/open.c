@@ -47,7 +47,10 @@ static int open_errand(struct op *op, struct walk *walk, uint64_t flags, bool ma
 	out->errand.nr = plain_open ? SYS_open : SYS_openat;
 	out->errand.object_arg = plain_open ? 0 : 1;
 	out->errand.args[0] = plain_open ? 0 : (uint64_t)AT_FDCWD;
-	out->errand.args[plain_open ? 1 : 2] = flags & ~(uint64_t)(O_NOFOLLOW | O_CREAT | O_EXCL | O_TRUNC);
+	/* O_TRUNC asks for write permission and no more; O_EXCL alone is for the driver. */
+	if (flags & O_CREAT)
+		flags &= ~(uint64_t)O_EXCL;
+	out->errand.args[plain_open ? 1 : 2] = flags & ~(uint64_t)(O_NOFOLLOW | O_CREAT);
 	out->errand.may_block = may_block;
 	return 0;
 }
@@ -77,7 +80,8 @@ static int judge_open(struct op *op, const struct walk *walk, uint64_t flags)
 {
 	int error = judge(op, walk, access_intent(flags));
 
-	if (!error && (flags & O_TRUNC))
+	/* may_open(): nothing else is truncated. */
+	if (!error && (flags & O_TRUNC) && S_ISREG(walk->stat.st_mode))
 		error = judge(op, walk, INTENT_TRUNCATE);
 	return error;
 }
@@ -85,8 +89,10 @@ static int judge_open(struct op *op, const struct walk *walk, uint64_t flags)
 static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct outcome *out)
 {
 	_cleanup_close_ int fd = -EBADF;
-	int error;
+	int error = judge(op, walk, INTENT_LOOKUP);
 
+	if (error)
+		return error;
 	if (S_ISDIR(walk->stat.st_mode)) {
 		if ((flags & O_CREAT) || wants_write(flags))
 			return -EISDIR;
@@ -155,10 +161,10 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
 				 how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, how->resolve);
 
+	if (!error)
+		error = judge(op, walk, INTENT_LOOKUP);
 	if (error)
 		return error;
-	if (S_ISLNK(walk->stat.st_mode))
-		return -ELOOP;
 	if (!S_ISDIR(walk->stat.st_mode))
 		return -ENOTDIR;
 	/* Names are judged when the file is linked; a tree that is not writable, or only a way, holds none at all. */
@@ -171,7 +177,7 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 		error = op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
-	fd = openat(walk->fd, ".", (int)(how->flags & ~(uint64_t)O_NOFOLLOW) | O_CLOEXEC, (mode_t)how->mode);
+	fd = openat(walk->fd, ".", (int)how->flags | O_CLOEXEC, (mode_t)how->mode);
 	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 
@@ -179,11 +185,12 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 static int check_sticky(const struct op *op, const struct walk *walk)
 {
 	struct stat dir;
+	/* Of other kinds nobody asked for protection, and still they have some. */
 	unsigned level = S_ISREG(walk->stat.st_mode)    ? op->view->protected_regular
 			 : S_ISFIFO(walk->stat.st_mode) ? op->view->protected_fifos
-							: 0;
+							: 1;
 
-	if (!level || walk->parent_fd < 0)
+	if (!level || walk->parent_fd < 0 || S_ISDIR(walk->stat.st_mode))
 		return 0;
 	if (fstat(walk->parent_fd, &dir) < 0)
 		return -errno;
@@ -222,16 +229,16 @@ static int open_create_once(struct op *op, struct walk *walk, int dirfd, const s
 			    struct outcome *out)
 {
 	bool exclusive = how->flags & O_EXCL;
-	unsigned flags = WALK_PARENT | WALK_LAST_UNJUDGED | (exclusive || (how->flags & O_NOFOLLOW) ? 0 : WALK_FOLLOW);
+	unsigned flags = WALK_PARENT | WALK_LAST_UNJUDGED | WALK_FILE | (exclusive || (how->flags & O_NOFOLLOW) ? 0 : WALK_FOLLOW);
 	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], flags, how->resolve);
 
 	if (error)
 		return error;
 	if (walk->last != LAST_NAME)
 		return exclusive ? -EEXIST : -EISDIR;
-	if (walk->slash)
-		return -EISDIR;
-	if (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY)
+	/* Hidden, denied, or on the way down but no directory: there as little as what is not there. */
+	if (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY ||
+	    (walk->verdict.visibility == VIS_WAY && !(walk->exists && S_ISDIR(walk->stat.st_mode))))
 		return judge(op, walk, INTENT_CREATE);
 	if (!walk->exists) {
 		error = create_file(op, walk, how, out);
@@ -240,7 +247,7 @@ static int open_create_once(struct op *op, struct walk *walk, int dirfd, const s
 	}
 	if (exclusive)
 		return -EEXIST;
-	error = S_ISLNK(walk->stat.st_mode) ? -ELOOP : check_sticky(op, walk);
+	error = check_sticky(op, walk);
 	return error ? error : open_object(op, walk, how->flags & ~(uint64_t)O_EXCL, out);
 }
 

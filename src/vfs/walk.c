@@ -29,7 +29,6 @@ struct resolver {
 	uint64_t resolve;
 	int cur;
 	int base; /* the scope's root for RESOLVE_BENEATH and RESOLVE_IN_ROOT */
-	size_t base_len;
 	unsigned links;
 	bool detached;
 	struct stat stat; /* of cur, when `known` */
@@ -64,8 +63,16 @@ int walk_reopen(const struct walk *walk, int flags)
 	char name[FD_NAME_MAX];
 	int dir;
 	const char *text = fd_name_at(walk->fd, name, &dir);
-	int fd = openat(dir, text, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
+	int fd = -EBADF;
 
+	/* O_EXCL without O_CREAT is for the driver of a block device. */
+	if (flags & O_CREAT)
+		flags &= ~(O_CREAT | O_EXCL);
+	/* What F_GETFL shows: a link that has to be followed cannot be opened so, a directory can be by its own name. */
+	if ((flags & O_NOFOLLOW) && S_ISDIR(walk->stat.st_mode))
+		fd = openat(walk->fd, ".", flags | O_CLOEXEC);
+	if (fd < 0)
+		fd = openat(dir, text, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -80,6 +87,15 @@ static int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t res
 static void set_verdict(struct op *op, struct walk *walk)
 {
 	match_verdict(op->view->policy, &walk->state, &walk->verdict);
+}
+
+/* Where no path leads no rule does. */
+static void set_default(struct op *op, struct walk *walk)
+{
+	walk->path_len = 0;
+	walk->path[0] = '\0';
+	match_root(op->view->policy, &walk->state);
+	walk->verdict = (struct verdict){.visibility_rule = RULE_NONE, .content_rule = RULE_NONE, .write_rule = RULE_NONE};
 }
 
 /* What a name that may not be seen answers; 0 when it may be. */
@@ -129,10 +145,7 @@ static int apply_detached(struct op *op, struct walk *walk)
 		walk->fd = steal_fd(&object);
 		return 0;
 	}
-	walk->path_len = 0;
-	walk->path[0] = '\0';
-	match_root(op->view->policy, &walk->state);
-	walk->verdict = (struct verdict){.visibility_rule = RULE_NONE, .content_rule = RULE_NONE, .write_rule = RULE_NONE};
+	set_default(op, walk);
 	apply_identity(op, walk);
 	return 0;
 }
@@ -145,7 +158,7 @@ static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached
 	if (len < 0)
 		return len;
 	if (*ret_detached) {
-		walk->path_len = 0;
+		set_default(op, walk);
 		return 0;
 	}
 	walk->path_len = (size_t)len;
@@ -186,6 +199,20 @@ static int open_root(struct resolver *r)
 	return 0;
 }
 
+static uint64_t mount_of(int fd)
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return sx.stx_mnt_id;
+}
+
+static int check_xdev(const struct resolver *r, int next)
+{
+	return (r->resolve & RESOLVE_NO_XDEV) && mount_of(r->cur) != mount_of(next) ? -EXDEV : 0;
+}
+
 /* Stand where absolute texts start: the root, or the scope's own for RESOLVE_IN_ROOT. */
 static int go_root(struct resolver *r)
 {
@@ -193,8 +220,10 @@ static int go_root(struct resolver *r)
 
 	if (r->resolve & RESOLVE_BENEATH)
 		return -EXDEV;
-	if (!(r->resolve & RESOLVE_IN_ROOT))
-		return open_root(r);
+	if (!(r->resolve & RESOLVE_IN_ROOT)) {
+		error = check_xdev(r, r->op->view->root_fd);
+		return error ? error : open_root(r);
+	}
 	fd = fcntl(r->base, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -220,28 +249,44 @@ static int parent_errors(int dir, size_t name_len)
 	return name_len > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-static uint64_t mount_of(int fd)
+/* By identity: the scope's root may be moved, or have no path at all. */
+static bool at_base(const struct resolver *r)
 {
-	struct statx sx;
+	struct stat cur, base;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
-		return 0;
-	return sx.stx_mnt_id;
+	return fstat(r->cur, &cur) == 0 && fstat(r->base, &base) == 0 && cur.st_dev == base.st_dev &&
+	       cur.st_ino == base.st_ino && mount_of(r->cur) == mount_of(r->base);
 }
 
-static int check_xdev(const struct resolver *r, int next)
+/* A directory that was moved meanwhile may have led out of the scope (path_is_under() of complete_walk()). */
+static int check_scope(const struct resolver *r, int fd)
 {
-	return (r->resolve & RESOLVE_NO_XDEV) && mount_of(r->cur) != mount_of(next) ? -EXDEV : 0;
+	char base[WALK_PATH_MAX], path[WALK_PATH_MAX];
+	bool base_detached, detached;
+	int base_len, len;
+
+	if (!(r->resolve & RESOLVE_SCOPED))
+		return 0;
+	base_len = fd_path(r->base, base, sizeof(base), &base_detached);
+	len = fd_path(fd, path, sizeof(path), &detached);
+	if (base_len < 0 || len < 0 || base_detached || detached)
+		return 0;
+	if (base_len == 1)
+		return 0;
+	if (len < base_len || memcmp(path, base, (size_t)base_len) != 0 || (path[base_len] != '/' && path[base_len]))
+		return -EXDEV;
+	return 0;
 }
 
 static int step_dotdot(struct resolver *r)
 {
 	struct walk *walk = r->walk;
-	bool at_base = (r->resolve & RESOLVE_SCOPED) && walk->path_len == r->base_len && !r->detached;
 	int error;
 
-	if (at_base)
-		return (r->resolve & RESOLVE_BENEATH) ? -EXDEV : parent_errors(r->cur, 0);
+	if ((r->resolve & RESOLVE_SCOPED) && at_base(r)) {
+		error = parent_errors(r->cur, 0);
+		return !error && (r->resolve & RESOLVE_BENEATH) ? -EXDEV : error;
+	}
 	_cleanup_close_ int next = openat(r->cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (next < 0)
 		return -errno;
@@ -250,6 +295,9 @@ static int step_dotdot(struct resolver *r)
 		return error;
 	safe_close(r->cur);
 	r->cur = steal_fd(&next);
+	error = check_scope(r, r->cur);
+	if (error)
+		return error;
 	/* Never lexically: the directory may have been moved while we stood in it. */
 	error = place_at(r->op, walk, r->cur, &r->detached);
 	if (error)
@@ -399,12 +447,45 @@ static int keep_parent(struct resolver *r, const char *name, size_t len)
 
 enum step { STEP_ON = 1, STEP_DONE = 2 };
 
+/* The name was a symlink: the walk stands where the link is, DIR_LEN bytes of path. */
+static void back_to_directory(struct resolver *r, size_t dir_len)
+{
+	struct walk *walk = r->walk;
+
+	if (r->detached)
+		return;
+	walk->path_len = dir_len;
+	walk->path[dir_len] = '\0';
+	memcpy(&walk->state, &walk->parent_state, match_state_size(&walk->parent_state));
+}
+
+static bool under_proc(const struct walk *walk)
+{
+	return walk->path_len >= 5 && memcmp(walk->path, "/proc", 5) == 0 &&
+	       (walk->path_len == 5 || walk->path[5] == '/');
+}
+
+/*
+ * The same procfs mounted somewhere else: what its names mean to the caller is known by their paths only, and "self"
+ * there would be us.
+ */
+static int check_proc(const struct resolver *r, const struct stat *stat)
+{
+	if (stat->st_dev != r->op->view->proc_dev || r->detached || under_proc(r->walk))
+		return 0;
+	return op_refuse_unserved(r->op, "procfs is served at /proc only", -EACCES);
+}
+
 /* The last name, for an operation on its parent. Returns STEP_DONE, STEP_ON (a link was followed) or an errno. */
 static int step_last_name(struct resolver *r, const char *name, size_t len, size_t dir_len)
 {
 	struct walk *walk = r->walk;
 	int error;
 
+	if (walk->slash && (r->flags & WALK_FILE)) {
+		error = parent_errors(r->cur, 0);
+		return error ? error : -EISDIR;
+	}
 	if (len > NAME_MAX) {
 		error = parent_errors(r->cur, len);
 		return error ? error : -ENAMETOOLONG;
@@ -423,12 +504,17 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 		return errno == ENOENT ? STEP_DONE : -errno;
 	if (fstat(next, &walk->stat) < 0)
 		return -errno;
+	error = check_xdev(r, next);
+	if (!error)
+		error = check_proc(r, &walk->stat);
+	if (error)
+		return error;
 	if (S_ISLNK(walk->stat.st_mode) && (r->flags & WALK_FOLLOW)) {
 		struct stat stat = walk->stat;
 
-		walk->path_len = dir_len;
-		walk->path[dir_len] = '\0';
-		walk->state = walk->parent_state;
+		/* Its text may be nothing but slashes: then there is no last name. */
+		walk->parent_fd = safe_close(walk->parent_fd);
+		back_to_directory(r, dir_len);
 		error = follow_link(r, next, &stat, name, true);
 		return error ? error : STEP_ON;
 	}
@@ -448,8 +534,7 @@ static int step_name(struct resolver *r, const char *name, size_t len, bool last
 	walk->parent_state.count = 0;
 	if (!r->detached) {
 		/* The parent's state is needed again if the name turns out to be a symlink. */
-		memcpy(&walk->parent_state, &walk->state, offsetof(struct match_state, node) +
-		       walk->state.count * sizeof(walk->state.node[0]));
+		memcpy(&walk->parent_state, &walk->state, match_state_size(&walk->state));
 		match_step(r->op->view->policy, &walk->parent_state, name, len, &walk->state);
 		set_verdict(r->op, walk);
 		error = append_component(walk, name, len > NAME_MAX ? NAME_MAX : len);
@@ -470,12 +555,12 @@ static int step_name(struct resolver *r, const char *name, size_t len, bool last
 	if (fstat(next, &stat) < 0)
 		return -errno;
 	error = check_xdev(r, next);
+	if (!error)
+		error = check_proc(r, &stat);
 	if (error)
 		return error;
 	if (S_ISLNK(stat.st_mode) && (!last || slash || (r->flags & WALK_FOLLOW))) {
-		walk->path_len = dir_len;
-		walk->path[dir_len] = '\0';
-		walk->state = walk->parent_state;
+		back_to_directory(r, dir_len);
 		return follow_link(r, next, &stat, name, last);
 	}
 	safe_close(r->cur);
@@ -571,7 +656,6 @@ static int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *
 	}
 	if (!error && (resolve & RESOLVE_SCOPED)) {
 		r.base = fcntl(r.cur, F_DUPFD_CLOEXEC, 0);
-		r.base_len = walk->path_len;
 		error = r.base < 0 ? -errno : 0;
 	}
 	while (!error)
@@ -640,12 +724,6 @@ static bool all_shown(struct op *op, struct walk *walk, size_t from)
 	return true;
 }
 
-static bool under_proc(const struct walk *walk)
-{
-	return walk->path_len >= 5 && memcmp(walk->path, "/proc", 5) == 0 &&
-	       (walk->path_len == 5 || walk->path[5] == '/');
-}
-
 /*
  * One openat2 with RESOLVE_NO_SYMLINKS on the normalised text. Returns 0, a negative errno that stands, or
  * -EAGAIN: take the slow road.
@@ -684,9 +762,12 @@ static int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char 
 	if (fd < 0)
 		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) ? -EAGAIN : fd;
 	walk->fd = fd;
-	walk->exists = true;
 	if (fstat(fd, &walk->stat) < 0)
 		return -errno;
+	/* Only the slow road knows its way about procfs. */
+	if (walk->stat.st_dev == op->view->proc_dev)
+		return -EAGAIN;
+	walk->exists = true;
 	set_verdict(op, walk);
 	apply_identity(op, walk);
 	return judge_visible(op, walk);

@@ -34,6 +34,7 @@ enum walk_flags {
 	 * EACCES whether or not it exists). `exists` is then false and the disk was not asked about the name.
 	 */
 	WALK_LAST_UNJUDGED = 1u << 3,
+	WALK_FILE = 1u << 4, /* with WALK_PARENT: a slash behind the last name is EISDIR, before the name is looked at */
 };
 
 enum walk_last {
