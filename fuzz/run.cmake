@@ -1,11 +1,30 @@
 # Run FUZZER for RUNS executions from CORPUS, its findings in WORK. EXPECT=clean: none found, and as many really done.
-# EXPECT=bug: one found.
+# EXPECT=bug: one found. PUBLIC: it becomes an ordinary user, who may not reach the corpus or WORK.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK}/new)
+set(found ${WORK})
+if(PUBLIC)
+  execute_process(COMMAND mktemp -d /tmp/scrim-fuzz-XXXXXX OUTPUT_VARIABLE place OUTPUT_STRIP_TRAILING_WHITESPACE
+    COMMAND_ERROR_IS_FATAL ANY)
+  if(CORPUS)
+    file(COPY ${CORPUS} DESTINATION ${place})
+    get_filename_component(corpus_name ${CORPUS} NAME)
+    set(CORPUS ${place}/${corpus_name})
+  endif()
+  file(MAKE_DIRECTORY ${place}/work/new)
+  execute_process(COMMAND chmod -R a+rwX ${place} COMMAND_ERROR_IS_FATAL ANY)
+  set(WORK ${place}/work)
+  set(ENV{TMPDIR} ${place})
+endif()
 execute_process(
-  COMMAND ${FUZZER} -runs=${RUNS} -max_len=${MAX_LEN} -seed=1 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
+  COMMAND ${FUZZER} -runs=${RUNS} -max_len=${MAX_LEN} -seed=1 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -print_funcs=0
     -artifact_prefix=${WORK}/ ${WORK}/new ${CORPUS}
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(PUBLIC)
+  file(GLOB artifacts ${WORK}/crash-* ${WORK}/leak-* ${WORK}/timeout-* ${WORK}/oom-*)
+  file(COPY ${artifacts} DESTINATION ${found})
+  file(REMOVE_RECURSE ${place})
+endif()
 if(EXPECT STREQUAL "bug")
   if(result EQUAL 0 OR NOT output MATCHES "SUMMARY: (AddressSanitizer|UndefinedBehaviorSanitizer|libFuzzer)")
     message(FATAL_ERROR "the seeded bug was not found:\n${output}")
