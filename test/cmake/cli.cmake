@@ -15,16 +15,19 @@ target_compile_definitions(scrim_stub PRIVATE SCRIM_VERSION="${PROJECT_VERSION}"
 # Each is run by python3 with the program to test as its first argument; on the stub, and on the real one.
 function(scrim_run_tests suffix target)
   foreach(subject contract terminal lifetime)
-    add_test(NAME integration.run_${subject}${suffix}
-      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+    scrim_test(integration.run_${subject}${suffix}
+      ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
         python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_${subject}.py $<TARGET_FILE:${target}>)
     set_tests_properties(integration.run_${subject}${suffix} PROPERTIES LABELS integration TIMEOUT 300)
-    add_test(NAME integration.run_${subject}_user${suffix}
-      COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_as_user.sh $<TARGET_FILE:${target}> run_${subject}.py)
+    scrim_test(integration.run_${subject}_user${suffix}
+      ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_as_user.sh $<TARGET_FILE:${target}> run_${subject}.py)
     set_tests_properties(integration.run_${subject}_user${suffix} PROPERTIES LABELS integration TIMEOUT 300)
+    # Terminals and lives of processes: one after the other, so that none waits for another's processor.
+    set_tests_properties(integration.run_${subject}${suffix} integration.run_${subject}_user${suffix}
+      PROPERTIES RESOURCE_LOCK run)
   endforeach()
-  add_test(NAME integration.run_completion${suffix}
-    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:${target}>
+  scrim_test(integration.run_completion${suffix}
+    ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:${target}>
       ${CMAKE_SOURCE_DIR}/completions/scrim.bash)
   set_tests_properties(integration.run_completion${suffix} PROPERTIES LABELS integration TIMEOUT 60)
 endfunction()

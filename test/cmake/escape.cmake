@@ -17,8 +17,8 @@ function(scrim_escape subject)
     if(user)
       set(option --user)
     endif()
-    add_test(NAME escape.${subject}${user}
-      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+    scrim_test(escape.${subject}${user}
+      ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
         python3 ${escape}/escape_${subject}.py ${option} $<TARGET_FILE:scrim> ${files})
     set_tests_properties(escape.${subject}${user} PROPERTIES LABELS escape TIMEOUT 120)
   endforeach()

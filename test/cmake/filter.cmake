@@ -13,7 +13,7 @@ target_compile_definitions(unit_syscalls PRIVATE PARITY_FILE="${CMAKE_SOURCE_DIR
 foreach(subject calls requirements)
   add_executable(filter_${subject} integration/filter_${subject}.c)
   target_link_libraries(filter_${subject} PRIVATE scrim_flags scrim_filter PkgConfig::CMOCKA)
-  add_test(NAME integration.filter_${subject} COMMAND filter_${subject})
+  scrim_test(integration.filter_${subject} filter_${subject})
   set_tests_properties(integration.filter_${subject} PROPERTIES LABELS integration TIMEOUT 900)
 endforeach()
 target_sources(filter_calls PRIVATE integration/filter_cell.c)

@@ -19,11 +19,11 @@ if(TARGET scrim)
     if(user)
       set(option --user)
     endif()
-    add_test(NAME integration.lifetime${user}
-      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/escape
+    scrim_test(integration.lifetime${user}
+      ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/escape
         python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/lifetime_of_descriptions.py ${option} $<TARGET_FILE:scrim>
           $<TARGET_FILE:scrim_control> $<TARGET_FILE:lifetime_of_descriptions> $<TARGET_FILE:lifetime_tiny>)
     # Its neighbours would take the processors it is about.
-    set_tests_properties(integration.lifetime${user} PROPERTIES LABELS integration TIMEOUT 900 RUN_SERIAL ON)
+    set_tests_properties(integration.lifetime${user} PROPERTIES LABELS integration TIMEOUT 3600 RUN_SERIAL ON)
   endforeach()
 endif()

@@ -2,3 +2,5 @@
 scrim_unit(listing LINK scrim_vfs SOURCES unit/view_fixture.c unit/fake_caller.c)
 scrim_unit(mask LINK scrim_vfs SOURCES unit/view_fixture.c)
 scrim_unit(pins LINK scrim_vfs SOURCES unit/view_fixture.c)
+# They have threads.
+set_tests_properties(unit.listing unit.mask PROPERTIES LABELS "unit;tsan")

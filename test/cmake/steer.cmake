@@ -13,7 +13,9 @@ foreach(subject calls exec)
   target_include_directories(steer_${subject} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(steer_${subject} PRIVATE scrim_flags scrim_steer PkgConfig::CMOCKA Threads::Threads)
   add_dependencies(steer_${subject} steer_bare)
-  add_test(NAME steer.${subject} COMMAND steer_${subject})
-  add_test(NAME steer.${subject}.user COMMAND steer_${subject} --user)
-  set_tests_properties(steer.${subject} steer.${subject}.user PROPERTIES LABELS integration TIMEOUT 120)
+  scrim_test(steer.${subject} steer_${subject})
+  scrim_test(steer.${subject}.user steer_${subject} --user)
+  # Storms of signals and waits for stops: a neighbour takes the time they count on.
+  set_tests_properties(steer.${subject} steer.${subject}.user PROPERTIES LABELS "integration;steer" TIMEOUT 300
+    RUN_SERIAL ON)
 endforeach()

@@ -178,7 +178,7 @@ def test_die_with_parent():
 
 
 def test_death_of_the_supervisor_fails_closed():
-    p, words = started("sh", "-c", "setsid sh -c 'trap \"\" HUP; sleep 1; /bin/echo escaped' & echo $$ $!; wait",
+    p, words = started("sh", "-c", "setsid sh -c 'trap \"\" HUP; sleep 3; /bin/echo escaped' & echo $$ $!; wait",
                        stderr=subprocess.PIPE)
     command, child = (int(x) for x in words)
     supervisor, _ = parts(p.pid)
