@@ -22,6 +22,13 @@ int notify_receive(int listener, struct seccomp_notif *ret)
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, ret) < 0 ? -errno : 0;
 }
 
+bool notify_pending(int listener)
+{
+	struct pollfd polled = {.fd = listener, .events = POLLIN};
+
+	return poll(&polled, 1, 0) > 0 && (polled.revents & POLLIN);
+}
+
 bool notify_ended(int listener)
 {
 	struct pollfd hangup = {.fd = listener};

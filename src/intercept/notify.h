@@ -11,6 +11,8 @@
  * Wait for the next call. Returns 0; -EINTR, -ENOENT (the caller died meanwhile: go on); other errors are final.
  */
 int notify_receive(int listener, struct seccomp_notif *ret);
+/* Does a call wait to be received? */
+bool notify_pending(int listener);
 /* Has every process that was bound by the filter ended? Then no call comes any more (seccomp_unotify(2), POLLHUP). */
 bool notify_ended(int listener);
 /* Answer. All return 0, or -ENOENT when the caller is gone (nothing is left to do then). */

@@ -5,12 +5,14 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -22,17 +24,26 @@
 
 #define WORKERS_DEFAULT 2
 #define WORKER_STACK_BYTES (512 * 1024)
+/* While calls come the watch looks this often, and rests after so many looks without a call. */
+#define WATCH_NANOSECONDS 500000
+#define WATCH_IDLE_LOOKS 20
 #define STEER_ATTEMPTS 100
 
 struct workers {
 	struct workers_config config;
-	_Atomic int idle;    /* threads waiting in receive */
+	_Atomic int receiving;	 /* 1: a thread waits in receive, or was told to; else 0 */
+	_Atomic int standing_by; /* threads waiting for their turn to receive */
+	sem_t turn;
 	_Atomic unsigned all; /* threads there are */
+	_Atomic uint64_t received;
+	_Atomic bool watch_rests;
+	sem_t watch;
 	_Atomic uint64_t counts[SYSCALL_COUNTS];
 };
 
 struct worker {
 	struct workers *all;
+	bool receives; /* at first: it was let in */
 	struct notify_caller caller;
 	struct seccomp_notif notif;
 	struct op op;
@@ -184,12 +195,81 @@ static int receive(int listener, struct seccomp_notif *notif)
 	}
 }
 
-static int spawn(struct workers *all);
+static int spawn(struct workers *all, bool receives);
+
+/* Where nobody receives, let somebody. */
+static void let_receive(struct workers *all)
+{
+	int none = 0, waiting;
+
+	if (!atomic_compare_exchange_strong(&all->receiving, &none, 1))
+		return;
+	waiting = atomic_load(&all->standing_by);
+	while (waiting > 0 && !atomic_compare_exchange_weak(&all->standing_by, &waiting, waiting - 1))
+		;
+	if (waiting > 0)
+		sem_post(&all->turn);
+	else if (spawn(all, true) < 0)
+		atomic_store(&all->receiving, 0);
+}
+
+/* A call was taken, nobody receives: see to it that somebody will where that is wanted. */
+static void taken(struct workers *all)
+{
+	atomic_fetch_add(&all->received, 1);
+	atomic_store(&all->receiving, 0);
+	if (notify_pending(all->config.listener))
+		let_receive(all);
+	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
+		sem_post(&all->watch);
+}
+
+/* Receive next, or where somebody does already, when it is this thread's turn. */
+static void await_turn(struct workers *all)
+{
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&all->receiving, &none, 1))
+		return;
+	atomic_fetch_add(&all->standing_by, 1);
+	while (sem_wait(&all->turn) < 0)
+		;
+}
+
+/* A call that takes long (a slow disk, a lease to be broken) must not keep others from being received. */
+static void *watch_main(void *userdata)
+{
+	const struct timespec pause = {.tv_nsec = WATCH_NANOSECONDS};
+	struct workers *all = userdata;
+	uint64_t before = 0;
+	unsigned idle = 0;
+
+	for (;;) {
+		uint64_t now = atomic_load(&all->received);
+
+		idle = now == before ? idle + 1 : 0;
+		if (idle && !atomic_load(&all->receiving))
+			let_receive(all);
+		before = now;
+		if (idle >= WATCH_IDLE_LOOKS) {
+			atomic_store(&all->watch_rests, true);
+			/* Who takes a call from now on wakes the watch; who took one just before is seen here. */
+			if (atomic_load(&all->receiving) || !atomic_exchange(&all->watch_rests, false)) {
+				while (sem_wait(&all->watch) < 0)
+					;
+			}
+			idle = 0;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
 
 static void *worker_main(void *userdata)
 {
 	struct worker *worker = userdata;
 	struct workers *all = worker->all;
+	bool receives = worker->receives;
 
 	/* Own umask and working directory: creating calls borrow the caller's umask, bind its directory. */
 	if (unshare(CLONE_FS) < 0)
@@ -199,12 +279,13 @@ static void *worker_main(void *userdata)
 		struct outcome out;
 		int nr, error;
 
-		atomic_fetch_add_explicit(&all->idle, 1, memory_order_relaxed);
+		if (!receives)
+			await_turn(all);
+		receives = false;
 		error = receive(all->config.listener, &worker->notif);
-		if (atomic_fetch_sub_explicit(&all->idle, 1, memory_order_relaxed) == 1 && !error)
-			spawn(all);
 		if (error)
 			break;
+		taken(all);
 		if (steer_expects(all->config.steer, &worker->notif)) {
 			notify_continue(all->config.listener, worker->notif.id);
 			continue;
@@ -224,11 +305,23 @@ static void *worker_main(void *userdata)
 	return NULL;
 }
 
-static int spawn(struct workers *all)
+static int start_thread(void *(*run)(void *), void *userdata)
 {
-	_cleanup_free_ struct worker *worker = NULL;
 	pthread_attr_t attr;
 	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
+	error = pthread_create(&thread, &attr, run, userdata);
+	pthread_attr_destroy(&attr);
+	return -error;
+}
+
+static int spawn(struct workers *all, bool receives)
+{
+	_cleanup_free_ struct worker *worker = NULL;
 	int error;
 
 	if (atomic_fetch_add(&all->all, 1) >= WORKERS_MAX) {
@@ -241,17 +334,14 @@ static int spawn(struct workers *all)
 		return -ENOMEM;
 	}
 	worker->all = all;
+	worker->receives = receives;
 	notify_caller_init(&worker->caller, all->config.listener, all->config.view->proc_fd, all->config.reaper);
 	walk_init(&worker->op.walk[0]);
 	walk_init(&worker->op.walk[1]);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
-	error = pthread_create(&thread, &attr, worker_main, worker);
-	pthread_attr_destroy(&attr);
+	error = start_thread(worker_main, worker);
 	if (error) {
 		atomic_fetch_sub(&all->all, 1);
-		return -error;
+		return error;
 	}
 	TAKE_PTR(worker);
 	return 0;
@@ -261,13 +351,19 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 {
 	_cleanup_free_ struct workers *all = calloc(1, sizeof(*all));
 	unsigned initial = config->initial ? config->initial : WORKERS_DEFAULT;
-	int error = 0;
+	int error;
 
 	if (!all)
 		return -ENOMEM;
 	all->config = *config;
+	sem_init(&all->turn, 0, 0);
+	sem_init(&all->watch, 0, 0);
+	all->receiving = 1;
+	error = start_thread(watch_main, all);
+	if (error)
+		return error;
 	for (unsigned i = 0; i < initial && !error; i++)
-		error = spawn(all);
+		error = spawn(all, i == 0);
 	if (error) {
 		/* Threads that did start hold it: it is the end of the process anyway. */
 		TAKE_PTR(all);

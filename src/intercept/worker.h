@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The workers: threads that receive notifications, answer them and receive again. At least one always waits in
- * receive: when the last idle one takes a call, another is started (up to WORKERS_MAX), so that calls are received
- * eagerly even while some worker waits for a slow disk. Answering allocates nothing.
+ * The workers: threads that receive notifications, answer them and receive again. One of them receives; it answers what
+ * it took itself and goes back, so that a program's calls are served by one warm thread without waking another (which
+ * would double the time of a call). Somebody else receives meanwhile when more calls wait already, or when the answer
+ * takes long (a slow disk), which a watch looks for; the threads for that are started when they are first needed, up to
+ * WORKERS_MAX. Answering allocates nothing.
  */
 #pragma once
 
