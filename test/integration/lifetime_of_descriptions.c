@@ -37,10 +37,21 @@ static int checked(int result, const char *what)
 	return result;
 }
 
+/* By another description at once, without a call that the supervisor would have to get round to; then by a new one. */
 static int flock_after_close(const char *name)
 {
-	int refused = 0, fd = checked(open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open of the lock");
+	static int other = -1;
+	int refused = 0, fd;
 
+	if (other < 0)
+		other = checked(open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open of the lock");
+	fd = checked(open(name, O_RDWR | O_CLOEXEC), "open of the lock");
+	checked(flock(fd, LOCK_EX), "flock");
+	close(fd);
+	if (flock(other, LOCK_EX | LOCK_NB) < 0)
+		refused = 1;
+	checked(flock(other, LOCK_UN), "unlock");
+	fd = checked(open(name, O_RDWR | O_CLOEXEC), "open of the lock");
 	checked(flock(fd, LOCK_EX), "flock");
 	close(fd);
 	fd = checked(open(name, O_RDWR | O_CLOEXEC), "open again of the lock");
@@ -122,18 +133,19 @@ static int exclusive_file(const char *name)
 /* A read lease is to be had only while nobody has the file open for writing (fcntl(2), F_SETLEASE). */
 static int lease_after_close(const char *name)
 {
+	static int reader = -1;
 	int refused = 0, fd = checked(open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), "open of the leased");
 
+	if (reader < 0)
+		reader = checked(open(name, O_RDONLY | O_CLOEXEC), "open of the leased for reading");
 	close(fd);
-	fd = checked(open(name, O_RDONLY | O_CLOEXEC), "open again of the leased");
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
+	if (fcntl(reader, F_SETLEASE, F_RDLCK) < 0) {
 		if (errno != EAGAIN)
 			fail("lease");
 		refused = 1;
 	} else {
-		checked(fcntl(fd, F_SETLEASE, F_UNLCK), "end of the lease");
+		checked(fcntl(reader, F_SETLEASE, F_UNLCK), "end of the lease");
 	}
-	close(fd);
 	return refused;
 }
 
