@@ -41,7 +41,7 @@ REFUSED = {  # refused whatever the path and the policy (docs/PARITY.md)
     51: "quotactl",
 }
 # Natively told apart: by kind of the existing path, at least so many of the 85.
-DISCRIMINATING = {"file": 70, "dir": 68, "script": 70, "elf": 70, "link": 60, "socket": 65}
+DISCRIMINATING = {"file": 70, "dir": 70, "script": 65, "elf": 65, "link": 65, "socket": 65}
 
 MEDIATED = {
     "open": 14,
