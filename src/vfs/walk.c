@@ -31,6 +31,8 @@ struct resolver {
 	int base; /* the scope's root for RESOLVE_BENEATH and RESOLVE_IN_ROOT */
 	unsigned links;
 	bool detached;
+	bool root_known; /* the kernel would have looked up its root by now */
+	bool jumped; /* a magic link led here: the object has no name in the text */
 	struct stat stat; /* of cur, when `known` */
 	struct buffer rest;
 	char storage[2 * PATH_MAX + NAME_MAX + 8];
@@ -221,9 +223,14 @@ static int go_root(struct resolver *r)
 	if (r->resolve & RESOLVE_BENEATH)
 		return -EXDEV;
 	if (!(r->resolve & RESOLVE_IN_ROOT)) {
-		error = check_xdev(r, r->op->view->root_fd);
+		/* nd_jump_root() compares with a root that it may not have looked up yet: then any link is another mount. */
+		error = (r->resolve & RESOLVE_NO_XDEV) && !r->root_known ? -EXDEV : check_xdev(r, r->op->view->root_fd);
+		r->root_known = true;
 		return error ? error : open_root(r);
 	}
+	error = check_xdev(r, r->base);
+	if (error)
+		return error;
 	fd = fcntl(r->base, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -283,6 +290,7 @@ static int step_dotdot(struct resolver *r)
 	struct walk *walk = r->walk;
 	int error;
 
+	r->root_known = true;
 	if ((r->resolve & RESOLVE_SCOPED) && at_base(r)) {
 		error = parent_errors(r->cur, 0);
 		return !error && (r->resolve & RESOLVE_BENEATH) ? -EXDEV : error;
@@ -351,6 +359,7 @@ static int follow_magic(struct resolver *r, const char *name)
 		return error;
 	safe_close(r->cur);
 	r->cur = steal_fd(&next);
+	r->jumped = true;
 	error = place_at(r->op, walk, r->cur, &r->detached);
 	if (error)
 		return error;
@@ -580,6 +589,7 @@ static int step(struct resolver *r)
 
 	if (len == 0)
 		return STEP_DONE;
+	r->jumped = false;
 	walk->slash = last && slash;
 	if (!dot && !dotdot) {
 		walk->last = LAST_NAME;
@@ -604,7 +614,7 @@ static int arrive(struct resolver *r)
 	struct walk *walk = r->walk;
 	int error;
 
-	if ((r->flags & WALK_PARENT) && walk->parent_fd < 0) {
+	if ((r->flags & WALK_PARENT) && walk->parent_fd < 0 && !r->jumped) {
 		/* The text was nothing but slashes. */
 		walk->last = LAST_ROOT;
 		walk->name[0] = '/';
@@ -646,6 +656,7 @@ static int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *
 	if (error)
 		return -ENAMETOOLONG;
 	if (absolute) {
+		r.root_known = true;
 		error = open_root(&r);
 	} else {
 		error = open_start(op, dirfd, &r.cur);

@@ -25,7 +25,8 @@ enum walk_flags {
 	/*
 	 * Stop at the last name: `parent_fd` and `name` are set; `fd` and `stat` too when the name exists (exists).
 	 * The verdict is that of the name. Names that cannot be made or removed: `last` says ".", "..", or "/".
-	 * With WALK_FOLLOW a last symlink is followed to where a file would be created.
+	 * With WALK_FOLLOW a last symlink is followed to where a file would be created; a magic link of procfs leads to an
+	 * object that exists and has no parent here.
 	 */
 	WALK_PARENT = 1u << 1,
 	WALK_EMPTY = 1u << 2, /* an empty text means the directory descriptor itself (AT_EMPTY_PATH) */
