@@ -41,6 +41,10 @@ void say(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(shared->text + at, sizeof(shared->text) - at, format, args);
 	va_end(args);
+	/* One line, whatever was read. */
+	for (char *p = shared->text + at; *p; p++)
+		if ((unsigned char)*p < ' ')
+			*p = '|';
 }
 
 long say_value(long value)
