@@ -50,9 +50,8 @@ def test_cannot_execute():
 
 
 def test_double_dash_is_run():
-    if STUB:
-        p = scrim("--", "sh", "-c", "echo $0 $1; exit 3", "-c", "--help")
-        expect((p.returncode, p.stdout), (3, b"-c --help\n"))
+    p = scrim("--", "sh", "-c", "echo $0 $1; exit 3", "-c", "--help")
+    expect((p.returncode, p.stdout), (3, b"-c --help\n"))
     p = run("sh", "-c", "echo $1", "sh", "--chdir")
     expect(p.stdout, b"--chdir\n", "options end at the first word")
     p = run("--", "echo", "--", "x")
@@ -190,34 +189,43 @@ def stub_test_failures():
     expect((p.returncode, b"supervisor died" in p.stderr), (125, True), p.stderr)
 
 
-def stub_test_log():
+def test_log():
     last = os.path.join(HOME.name, ".local/state/scrim/last.log")
+    hidden, masked = os.path.join(HOME.name, "hidden"), os.path.join(HOME.name, "masked\n")
+    for path in (hidden, masked):
+        with open(path, "w") as f:
+            f.write("secret\n")
+    refused = ("--hide", hidden, "--mask", masked, "python3", "-c", "import sys\n"
+               "for path, mode in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+               "    try: open(path, mode)\n"
+               "    except OSError as e: print(e.errno)")
     run("true")
     expect(os.path.exists(last), False, "no refusal, no file")
-    run("true", env=environment(STUB_REFUSALS="3"))
+    p = run(*refused, hidden, "r", masked, "w", hidden, "r")
+    expect((p.stdout, p.stderr), (b"2\n13\n2\n", b""), "no summary without a terminal")
     with open(last) as f:
-        expect([json.loads(x)["verdict"] for x in f], ["hide", "mask", "hide"])
+        events = [json.loads(x) for x in f]
+    expect([(e["verdict"], e["errno"], e["path"]) for e in events],
+           [("hide", "ENOENT", hidden), ("mask", "EACCES", masked), ("hide", "ENOENT", hidden)])
+    with open(last) as f:
+        expect("secret" in f.read(), False, "no content in the log")
     expect(os.stat(last).st_mode & 0o7777, 0o600)
     expect(os.listdir(os.path.dirname(last)), ["last.log"])
     run("true")
     expect(os.path.exists(last), True, "a run without refusals leaves the last log")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "log")
-        run("--log", path, "true", env=environment(STUB_REFUSALS="1"))
+        run("--log", path, *refused, masked, "w")
         with open(path) as f:
-            expect(json.loads(f.read())["path"], "/x\n")
+            expect(json.loads(f.read())["path"], masked)
         r, w = os.pipe()
-        run("--log-fd", str(w), "true", env=environment(STUB_REFUSALS="2"), pass_fds=(w,))
+        run("--log-fd", str(w), *refused, hidden, "r", hidden, "r", pass_fds=(w,))
         os.close(w)
         with os.fdopen(r) as f:
             expect(len(f.readlines()), 2)
         expect(descriptors("--log-fd", "2"), [0, 1, 2])
-    p = run("true", env=environment(STUB_REFUSALS="3"))
-    expect(p.stderr, b"", "no summary without a terminal")
+    out = subprocess.run([SCRIM, "explain", "--last"], env=environment(), stdout=subprocess.PIPE, check=True).stdout
+    expect(b"hide" in out and b"by python3[" in out, True, out)
 
 
-if STUB:
-    test_failures = stub_test_failures
-    test_log = stub_test_log
-
-main(globals())
+main(globals() if not STUB else {"test_failures": stub_test_failures})

@@ -11,7 +11,7 @@ import struct
 import termios
 import time
 
-from run_support import DEADLINE, SCRIM, STUB, environment, expect, main, rules
+from run_support import DEADLINE, SCRIM, environment, expect, main, rules
 
 COMMAND = shlex.join([SCRIM, "run", *rules()])
 
@@ -265,18 +265,18 @@ def test_controlling_terminal():
     expect((b"/dev/pts/" in out, b"to-tty" in out, status), (True, True, 0), out)
 
 
-def stub_test_summary():
-    out, status = scrim("true", STUB_REFUSALS="3", HOME="/dev/null/none").rest()
+def test_summary():
+    refused = ("--hide", "/**/hidden-x", "--mask", "/etc/hostname", "sh", "-c")
+    out, status = scrim(*refused, "exec 2>&-; test -e /etc/hidden-x; true < /hidden-x; true >> /etc/hostname; exit 0",
+                        HOME="/dev/null/none").rest()
     expect((out, status), (b"scrim: 3 refusals (2 hidden, 1 masked write): scrim explain --last\r\n", 0))
-    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/dev/null/none", TERM="xterm").rest()
+    one = (*refused, "test -e /etc/hidden-x; exit 0")
+    out, _ = scrim(*one, HOME="/dev/null/none", TERM="xterm").rest()
     expect(out, b"\x1b[1mscrim:\x1b[0m 1 refusal (1 hidden): scrim explain --last\r\n")
-    out, _ = scrim("true", STUB_REFUSALS="1", HOME="/dev/null/none", TERM="xterm", NO_COLOR="1").rest()
+    out, _ = scrim(*one, HOME="/dev/null/none", TERM="xterm", NO_COLOR="1").rest()
     expect(out, b"scrim: 1 refusal (1 hidden): scrim explain --last\r\n")
     out, _ = scrim("true").rest()
     expect(out, b"")
 
-
-if STUB:
-    test_summary = stub_test_summary
 
 main(globals())

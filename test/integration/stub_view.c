@@ -3,7 +3,7 @@
  * A scrim without a view, for the tests of the command line, the front process and the launch: the real cli and launch
  * code around a filter that notifies execve alone and a supervisor that lets it pass. Never installed.
  *
- * STUB_FAIL=requirements|filter|start|die makes that step fail. STUB_REFUSALS=N counts and logs N refusals.
+ * STUB_FAIL=requirements|filter|start|die makes that step fail.
  */
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -84,13 +84,6 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		return r;
 	log_start(config->log);
 	pthread_create(&thread, NULL, serve, &launch.listener);
-	const char *refusals = getenv("STUB_REFUSALS");
-	for (int i = 0; i < (refusals ? atoi(refusals) : 0); i++) {
-		struct log_event event = {.pid = launch.command, .refusal = i % 2 ? REFUSAL_MASKED_WRITE : REFUSAL_HIDDEN,
-					  .error = ENOENT, .syscall = "openat", .path = "/x\n", .path_len = 3,
-					  .rule = "hide /x", .origin = "command line"};
-		log_refusal(config->log, &event);
-	}
 	launch_go(&launch);
 	if (fails("die"))
 		kill(getpid(), SIGKILL);
