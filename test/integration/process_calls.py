@@ -110,6 +110,13 @@ def sockets(esc):
 
     compare(esc, "process_sockets", ["DIR"], {"connect": 20, "bind": 12, "sendto": 6, "sendmsg": 6, "sendmmsg": 2}, prepare,
             lambda line: line.replace("ENOENT", "EACCES") if "denied" in line else line)
+    # What a text leads to may change between the look and the bind, but not to where nothing may be made.
+    path = fresh(esc, "race")
+    os.mkdir(path + "/readonly-tree")
+    result = esc.view(["readonly **/readonly-*"], [esc.tool("process_sockets"), "race", path], {"bind": 4000})
+    equal(result.stdout, "both happened: 1\nin the readonly tree: ENOENT\n", f"binds in a race: {result.stderr}")
+    equal(os.listdir(path + "/readonly-tree"), [], "nothing was made")
+    print("   race:", result.stderr.strip())
     # A server outside, that answers datagrams to where they came from, as a log daemon or a control socket does.
     path = fresh(esc, "outside")
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

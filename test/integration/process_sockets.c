@@ -3,12 +3,14 @@
  * AF_UNIX and its names. Run natively and in a view that hides hidden-* and denies denied-* the output must be the
  * same: natively there is no hidden-*, and denied-* may not be written.
  *   process_sockets DIR
+ *   process_sockets race DIR    names are bound through a symlink that leads now to a readonly place, now elsewhere
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -367,9 +369,56 @@ static void internet(void)
 	}
 }
 
+/* ---- a race ---- */
+
+static void *swap_links(void *unused)
+{
+	for (;;) {
+		rename("to-free", "way");
+		(void)!symlink("free", "to-free");
+		rename("to-readonly", "way");
+		(void)!symlink("readonly-tree", "to-readonly");
+	}
+	return unused;
+}
+
+static int race(void)
+{
+	pthread_t thread;
+	struct sockaddr_un where;
+	char path[300];
+	int made = 0, refused = 0, other = 0;
+
+	mkdir("free", 0700);
+	if (symlink("free", "way") < 0 || symlink("free", "to-free") < 0 || symlink("readonly-tree", "to-readonly") < 0)
+		return 2;
+	pthread_create(&thread, NULL, swap_links, NULL);
+	snprintf(path, sizeof(path), "%s/way/socket", directory);
+	for (int i = 0; i < 4000; i++) {
+		socklen_t len = fill(&where, i % 2 ? path : "way/socket");
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (bind(fd, (struct sockaddr *)&where, len) == 0)
+			made++;
+		else if (errno == EROFS)
+			refused++;
+		else
+			other++;
+		close(fd);
+		unlink("free/socket");
+	}
+	fprintf(stderr, "%d made, %d refused, %d otherwise\n", made, refused, other);
+	say("both happened", made > 10 && refused > 10);
+	say("in the readonly tree", access("readonly-tree/socket", F_OK));
+	fflush(stdout);
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	char path[300];
+
+	if (argc == 3)
+		return chdir(argv[2]) < 0 || !getcwd(directory, sizeof(directory)) ? 2 : race();
 
 	if (argc < 2 || chdir(argv[1]) < 0 || !getcwd(directory, sizeof(directory)))
 		return 2;
