@@ -333,7 +333,8 @@ static bool is_ours(const struct duel *d, int fd)
 	if (len <= 0)
 		return false;
 	path[len] = '\0';
-	return strncmp(path, "/proc/", 6) == 0 || strcmp(path, "/proc") == 0 ||
+	/* No place at all, or procfs. */
+	return path[0] != '/' || strncmp(path, "/proc/", 6) == 0 || strcmp(path, "/proc") == 0 ||
 	       (strncmp(path, d->top, top) == 0 && (path[top] == '/' || !path[top]));
 }
 
