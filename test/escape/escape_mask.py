@@ -4,9 +4,6 @@
 import json
 import os
 import shutil
-import stat
-import subprocess
-import sys
 
 from escape_support import check, equal, fingerprint, main, read, write
 
@@ -82,15 +79,15 @@ PROGRAMS = {  # what they print is what is in the file
     "tail": ["tail", "-c", "+1", "{path}"],
     "sed": ["sed", "", "{path}"],
     "mv through a link": ["sh", "-c", 'ln -sf "$0" "$1/l" && cat "$1/l"', "{path}", "{dir}"],
-    "python": [sys.executable, "-c", "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())", "{path}"],
+    "python": ["{python}", "-c", "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())", "{path}"],
     "python mmap": [
-        sys.executable,
+        "{python}",
         "-c",
         "import sys, mmap; f = open(sys.argv[1], 'rb'); sys.stdout.buffer.write(mmap.mmap(f.fileno(), 0, prot=1)[:])",
         "{path}",
     ],
     "python shutil": [
-        sys.executable,
+        "{python}",
         "-c",
         "import sys, shutil; shutil.copy(sys.argv[1], sys.argv[2] + '/s'); "
         "sys.stdout.buffer.write(open(sys.argv[2] + '/s', 'rb').read())",
@@ -109,7 +106,7 @@ def programs(escape, place, directory, rule, path, shown):
         os.mkdir(out)
         if not shown and name == "python mmap":
             continue  # an empty file cannot be mapped
-        command = [word.format(path=path, dir=out) for word in command]
+        command = [word.format(path=path, dir=out, python=escape.python) for word in command]
         result = escape.view([rule], command, mediated={"openat": 2, "execve": 1}, binary=True, expect=None)
         equal(result.stdout, shown, f"{place.name}: {rule}: {name}: {result.stderr}")
     size = escape.view([rule], ["stat", "-c", "%s", path], mediated={"statx": 1})
@@ -123,7 +120,7 @@ def parses(escape, place, directory):
     """What redact leaves of settings can still be read as such."""
     path = write(os.path.join(directory, "settings.json"), JSON)
     rule = f"mask {path} " + r'redact="\"(?:password|token)\": *\"([^\"]*)\""'
-    said = escape.view([rule], [sys.executable, "-c", "import json, sys; print(json.dumps(json.load(open(sys.argv[1]))))", path])
+    said = escape.view([rule], [escape.python, "-c", "import json, sys; print(json.dumps(json.load(open(sys.argv[1]))))", path])
     try:
         got = json.loads(said.stdout)
     except ValueError:
@@ -142,7 +139,7 @@ def executing(escape, place, directory):
         equal(escape.native([run]).returncode, 0, f"{place.name}: natively {run}")
         said = escape.view(
             [f"mask {victim}"],
-            [sys.executable, "-c", "import os, sys\ntry: os.execv(sys.argv[1], sys.argv[1:])\nexcept OSError as e: print(e.errno)", run],
+            [escape.python, "-c", "import os, sys\ntry: os.execv(sys.argv[1], sys.argv[1:])\nexcept OSError as e: print(e.errno)", run],
             mediated={"execve": 2},
         )
         equal(said.stdout.strip(), "13", f"{place.name}: exec of {run} with masked {victim}")
@@ -163,7 +160,7 @@ def executing(escape, place, directory):
             equal(escape.native([odd]).returncode, 0, f"{place.name}: natively with that loader")
             said = escape.view(
                 [f"mask {loader}"],
-                [sys.executable, "-c", "import os, sys\ntry: os.execv(sys.argv[1], sys.argv[1:])\nexcept OSError as e: print(e.errno)", odd],
+                [escape.python, "-c", "import os, sys\ntry: os.execv(sys.argv[1], sys.argv[1:])\nexcept OSError as e: print(e.errno)", odd],
                 mediated={"execve": 2},
             )
             equal(said.stdout.strip(), "13", f"{place.name}: exec with a masked loader")

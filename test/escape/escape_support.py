@@ -85,7 +85,21 @@ class Escape:
             if name.startswith("XDG_") or name in ("LD_PRELOAD", "ENV", "BASH_ENV"):
                 del os.environ[name]
         os.environ.update(HOME=home, ESCAPE_EUID=str(self.uid), LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1")
+        os.environ["PATH"] = "/usr/local/bin:/usr/bin:/bin:" + os.environ.get("PATH", "")
+        self.python = self._python()
         print(f"as uid {self.uid} on {', '.join(f'{p.name} ({p.path})' for p in self.places)}", flush=True)
+
+    @staticmethod
+    def _python():
+        """A Python that whoever we are now can start."""
+        for candidate in (sys.executable, "/usr/bin/python3", "python3"):
+            try:
+                if subprocess.run([candidate, "-c", ""]).returncode == 0:
+                    return candidate
+            except OSError:
+                pass
+        check(False, "no Python that we can start")
+        return "python3"
 
     def tool(self, name):
         return os.path.join(self.tools, name)
