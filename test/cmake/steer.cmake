@@ -16,6 +16,6 @@ foreach(subject calls exec)
   scrim_test(steer.${subject} steer_${subject})
   scrim_test(steer.${subject}.user steer_${subject} --user)
   # Storms of signals and waits for stops: a neighbour takes the time they count on.
-  set_tests_properties(steer.${subject} steer.${subject}.user PROPERTIES LABELS "integration;steer" TIMEOUT 300
+  set_tests_properties(steer.${subject} steer.${subject}.user PROPERTIES LABELS "integration;steer;tsan" TIMEOUT 300
     RUN_SERIAL ON)
 endforeach()

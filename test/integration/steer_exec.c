@@ -292,6 +292,13 @@ static void vfork_caller(void *argument)
 	}
 }
 
+/* The runtime of the thread sanitizer in the child wants descriptors of its own. */
+#ifdef UNDER_TSAN
+#define NO_FDS_WORK 0
+#else
+#define NO_FDS_WORK 1
+#endif
+
 static void no_fds(void *argument)
 {
 	(void)argument;
@@ -322,7 +329,8 @@ static void kinds_body(void *argument)
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	EXPECT(in_child(vfork_caller, NULL) == 0);
-	EXPECT(in_child(no_fds, NULL) == 0xb00);
+	if (NO_FDS_WORK)
+		EXPECT(in_child(no_fds, NULL) == 0xb00);
 }
 
 static void test_kinds(void **state)
@@ -332,7 +340,7 @@ static void test_kinds(void **state)
 	struct harness_counts c;
 	assert_int_equal(harness_run(NULL, kinds_body, NULL, &c, &s), 0);
 	assert_int_equal(s.killed, 0);
-	assert_true(s.execs == 20 * 2 + 120 + 10 + 1);
+	assert_true(s.execs == 20 * 2 + 120 + 10 + NO_FDS_WORK);
 	assert_true(s.died > 0); /* siblings killed in the middle of a steer */
 	assert_int_equal(c.done, c.steered);
 }

@@ -5,6 +5,15 @@
  */
 #pragma once
 
+/* gcc has a macro for it, clang a feature. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>

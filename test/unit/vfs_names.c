@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -573,7 +574,7 @@ static void *exchange_places(void *stop)
 
 	snprintf(a, sizeof(a), "%s/a", t.inside);
 	snprintf(b, sizeof(b), "%s/b", t.inside);
-	while (!*(volatile bool *)stop)
+	while (!atomic_load((atomic_bool *)stop))
 		syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 	return NULL;
 }
@@ -581,7 +582,7 @@ static void *exchange_places(void *stop)
 static void test_exchange_race(void **state)
 {
 	static const char *const rules[] = {"hide @/inside/*/secret", NULL};
-	volatile bool stop = false;
+	atomic_bool stop = false;
 	pthread_t thread;
 
 	(void)state;
@@ -591,7 +592,7 @@ static void test_exchange_race(void **state)
 	twin_file(&t, "b", "b");
 	twin_mkdir(&t, "d", 0755);
 	twin_mkdir(&t, "d/e", 0755);
-	assert_int_equal(pthread_create(&thread, NULL, exchange_places, (void *)&stop), 0);
+	assert_int_equal(pthread_create(&thread, NULL, exchange_places, &stop), 0);
 	for (int i = 0; i < 20000; i++) {
 		long error = twin_inside(&t, SYS_rename, P("b"), P("d/e/out"));
 
