@@ -319,13 +319,13 @@ def test_killing(esc):
     for option, how in (("--kill-on-exit", "exit"), ("--die-with-parent", "parent")):
         path = os.path.join(esc.places[0].path, "kill-" + how)
         os.mkdir(path)
-        text = 'setsid "$0" work "$1" & setsid "$0" work "$1" & sleep 0.2; '
-        text += "exit 6" if how == "exit" else "exec sleep 50"
+        text = 'setsid "$0" work "$1" & setsid "$0" work "$1" & '
+        text += "read x; exit 6" if how == "exit" else "exec sleep 50"
         command = [option, "--", "sh", "-c", text, esc.tool("process_loop"), path]
         if how == "exit":
-            p = view(esc, *command)
+            p = view(esc, *command, stdin=subprocess.PIPE)
             pids = [int(p.stdout.readline()) for _ in range(2)]
-            finish(p)
+            finish(p, "\n")
             equal(p.returncode, 6, option)
         else:
             starter = ["sh", "-c", '"$@" & read x; kill -9 $$', "sh", esc.scrim, "run", "-r", RULES[0]] + command
