@@ -290,6 +290,9 @@ static void undo(const struct duel *d, const struct duel_answer *a)
 	for (size_t i = 0; i < ARRAY_LEN(originals); i++)
 		original = original || (strncmp(a->path, d->tree, strlen(d->tree)) == 0 &&
 					strcmp(a->path + strlen(d->tree), originals[i]) == 0);
+	/* So are, in the trees of the verdicts, names with an f at the end. */
+	if (d->verdicts)
+		original = a->path[strlen(a->path) - 1] == 'f';
 	if (!original) {
 		assert_int_equal(unlink(a->path), 0);
 	} else {

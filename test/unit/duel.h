@@ -28,6 +28,7 @@ struct duel {
 	struct fake_caller fake;
 	struct op *op;
 	unsigned mediated;
+	bool verdicts; /* the tree's own files have an `f` at their end */
 	bool at_home; /* the handler runs in the tree too: for texts that mean this process's own directory */
 	struct duel_answer native, inside;
 };

@@ -152,11 +152,123 @@ static void test_compare_tmpfs(void **state)
 	compare(false, fixture_is_root() ? 0 : 1);
 }
 
+/* Every verdict by every way to open: what SEMANTICS says, name by name. */
+enum { WAYS = 12 };
+
+static const int ways[WAYS] = {
+	O_RDONLY,	    O_WRONLY,		     O_RDWR,	       O_RDONLY | O_TRUNC,	   O_WRONLY | O_APPEND, O_WRONLY | O_CREAT,
+	O_WRONLY | O_CREAT | O_EXCL, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_TRUNC, O_PATH, O_RDONLY | O_DIRECTORY, O_TMPFILE | O_RDWR,
+};
+
+static const char *const verdict_rules[] = {
+	"hide @/tree/h*",  "deny @/tree/x*", "hide @/tree/w",	    "show @/tree/w/a/b",  "mask @/tree/m*",
+	"append @/tree/a*", "readonly @/tree/r*", "append @/tree/ma*", "readonly @/tree/mr*", "mask @/tree/s* write=discard", NULL};
+
+/* clang-format off */
+#define FILE_ENDS 0, -ENOTDIR, -ENOTDIR
+#define NONE_ENDS -ENOENT, -ENOENT, -ENOENT
+#define NONE_OPENS -ENOENT, -ENOENT, -ENOENT, -ENOENT, -ENOENT
+#define DIRECTORY 0, -EISDIR, -EISDIR, -EISDIR, -EISDIR, -EISDIR, -EEXIST, -EISDIR, -EISDIR, 0, 0
+#define HIDDEN {NONE_OPENS, -EACCES, -EACCES, -EACCES, -EACCES, NONE_ENDS}
+/* What holds it is not there: an error of the parent. */
+#define BENEATH {NONE_OPENS, -ENOENT, -ENOENT, -ENOENT, -ENOENT, NONE_ENDS}
+#define DENIED {-EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES, -EACCES}
+#define FILE_ALL(e) {0, e, e, e, e, e, -EEXIST, e, e, FILE_ENDS}
+#define NONE_ALL(e) {NONE_OPENS, e, e, e, e, NONE_ENDS}
+
+static const struct {
+	const char *name;
+	int expected[WAYS];
+} verdict_table[] = {
+	{"pf", FILE_ALL(0)}, {"pn", NONE_ALL(0)}, {"pd", {DIRECTORY, 0}},
+	{"hf", HIDDEN}, {"hn", HIDDEN}, {"hd", HIDDEN}, {"hd/f", BENEATH}, {"hn/f", BENEATH}, {"hf/f", BENEATH},
+	{"xf", DENIED}, {"xn", DENIED}, {"xd", DENIED}, {"xd/f", DENIED}, {"xn/f", DENIED},
+	{"w", {DIRECTORY, -EACCES}}, {"w/a", {DIRECTORY, -EACCES}}, {"w/f", HIDDEN}, {"w/n", HIDDEN}, {"w/a/f", HIDDEN},
+	{"w/a/b", {DIRECTORY, 0}}, {"w/a/b/f", FILE_ALL(0)}, {"w/a/b/n", NONE_ALL(0)},
+	{"mf", FILE_ALL(-EACCES)}, {"mn", NONE_ALL(-EACCES)}, {"md", {DIRECTORY, 0}}, {"md/f", FILE_ALL(-EACCES)},
+	{"sf", FILE_ALL(0)}, {"sn", NONE_ALL(-EACCES)},
+	{"af", {0, 0, -EPERM, -EPERM, 0, 0, -EEXIST, -EPERM, -EPERM, FILE_ENDS}},
+	{"an", {NONE_OPENS, 0, 0, -EPERM, 0, NONE_ENDS}}, {"ad", {DIRECTORY, 0}},
+	{"ad/f", {0, 0, -EPERM, -EPERM, 0, 0, -EEXIST, -EPERM, -EPERM, FILE_ENDS}},
+	{"ad/n", {NONE_OPENS, 0, 0, -EPERM, 0, NONE_ENDS}},
+	{"rf", FILE_ALL(-EROFS)}, {"rn", NONE_ALL(-EROFS)}, {"rd", {DIRECTORY, -EROFS}}, {"rd/f", FILE_ALL(-EROFS)},
+	{"maf", FILE_ALL(-EACCES)}, {"man", NONE_ALL(-EACCES)}, {"mrf", FILE_ALL(-EROFS)}, {"mrn", NONE_ALL(-EROFS)},
+};
+/* clang-format on */
+
+static void make_verdict_tree(void)
+{
+	static const char *const kinds[] = {"p", "h", "x", "m", "s", "a", "r", "ma", "mr"};
+	char name[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		snprintf(name, sizeof(name), "%sf", kinds[i]);
+		duel_file(&d, name, 0644, "content");
+		snprintf(name, sizeof(name), "%sd", kinds[i]);
+		duel_mkdir(&d, name, 0755);
+		snprintf(name, sizeof(name), "%sd/f", kinds[i]);
+		duel_file(&d, name, 0644, "content");
+	}
+	duel_mkdir(&d, "w", 0755);
+	duel_mkdir(&d, "w/a", 0755);
+	duel_mkdir(&d, "w/a/b", 0755);
+	duel_file(&d, "w/f", 0644, "content");
+	duel_file(&d, "w/a/f", 0644, "content");
+	duel_file(&d, "w/a/b/f", 0644, "content");
+}
+
+/* By its own name, by a symlink and by dots, which is the slow road. */
+static void judge_one(const char *name, int flags, int expected)
+{
+	static const char *const prefixes[] = {"", "././", "link-here/", "pd/../"};
+	char path[512], text[128];
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		long result;
+
+		snprintf(text, sizeof(text), "%s%s", prefixes[i], name);
+		result = duel_inside(&d, SYS_openat, TWIN_ARGS(JUNK(AT_FDCWD), P(text), JUNK(flags), 0600));
+		if (result != expected)
+			fail_msg("openat(%s, %#o): %ld, expected %d", text, flags, result, expected);
+		/* Whoever was refused changed nothing, and nothing was made. */
+		snprintf(path, sizeof(path), "%s/%s", d.tree, name);
+		if (result < 0 && strchr("mahr", name[0]) && strchr(name, 'f') == name + strlen(name) - 1 &&
+		    access(path, F_OK) == 0) {
+			struct stat st;
+
+			assert_int_equal(stat(path, &st), 0);
+			assert_int_equal(st.st_size, 7);
+		}
+		if (result < 0 && name[strlen(name) - 1] == 'n')
+			assert_int_equal(access(path, F_OK), -1);
+		if (result == 0 && name[0] == 'a' && (flags & O_ACCMODE) == O_WRONLY && !(flags & O_PATH))
+			assert_true(d.inside.status & O_APPEND);
+	}
+}
+
+static void test_verdicts(void **state)
+{
+	(void)state;
+	for (int ext4 = 0; ext4 < 2; ext4++) {
+		duel_begin(&d, ext4, calls);
+		d.verdicts = true;
+		make_verdict_tree();
+		duel_symlink(&d, ".", "link-here");
+		duel_rules(&d, verdict_rules);
+		for (size_t i = 0; i < ARRAY_LEN(verdict_table); i++) {
+			for (size_t k = 0; k < WAYS; k++)
+				judge_one(verdict_table[i].name, ways[k], verdict_table[i].expected[k]);
+		}
+		duel_end(&d);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_compare_ext4),
 		cmocka_unit_test(test_compare_tmpfs),
+		cmocka_unit_test(test_verdicts),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
