@@ -4,6 +4,7 @@
 Usage of a driver: DRIVER.py [--user] SCRIM PROGRAM...   (--user: when we are root, become an ordinary user first)
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -66,7 +67,7 @@ class Escape:
         # Copies, since an ordinary user may not reach the place where they were built.
         self.tools = os.path.join(self.base, "tools")
         os.mkdir(self.tools)
-        for program in argv[1:] + [os.path.abspath(__file__)]:
+        for program in argv[1:] + glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "*.py")):
             shutil.copy(program, self.tools)
         self.scrim = self.tool(os.path.basename(argv[1]))
         self._disk()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spellings, links, moves, descriptors, strangers: each finds or changes a hidden file natively, and none inside."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import attacks
+from escape_support import check, equal, main, read, write
+
+# How the rules are written; those that attacks by an older hard link need not withstand go by name alone.
+RULES = {
+    "literal": lambda top, names: [f"hide {top}/{name}/vault/secret" for name in names],
+    "directory": lambda top, names: [f"hide {top}/{name}/vault" for name in names],
+    "wildcard": lambda top, names: ["hide **/secret*"],
+    "pattern": lambda top, names: [f"hide {top}/*/vault/secret"],
+}
+BY_IDENTITY = ("hard_link", "change_inherited_by_hard_link")
+MEDIATED = {"openat": 500, "newfstatat": 100, "openat2": 200, "rename": 5, "renameat2": 4, "linkat": 2, "chdir": 10,
+            "symlink": 20, "execve": 10, "getdents64": 5, "unlink": 3, "truncate": 1, "stat": 1, "open": 2}
+
+
+def make(top, name):
+    ground = os.path.join(top, name)
+    os.makedirs(os.path.join(ground, "vault"))
+    os.makedirs(os.path.join(ground, "open", "deep", "deeper"))
+    secret = write(os.path.join(ground, "vault", "secret"), attacks.SECRET)
+    write(os.path.join(ground, "pub"), "pub\n")
+    os.link(secret, os.path.join(ground, "open", "hard"))
+    os.utime(secret, (1000000000, 1000000000))
+
+
+def identity(top, name):
+    """What tells the secret wherever it has been moved: it may only have gone along under its own name."""
+    st = os.lstat(os.path.join(top, name, "vault", "secret"))
+    return (st.st_dev, st.st_ino)
+
+
+def state(top, marked):
+    """Of each secret: where it is, what it holds, its attributes."""
+    names = {key: name for name, key in marked.items()}
+    found = {}
+    for directory, _, files in os.walk(top):
+        if "secret" in files:
+            path = os.path.join(directory, "secret")
+            st = os.lstat(path)
+            name = names.get((st.st_dev, st.st_ino))
+            if name:
+                attributes = (st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_mtime_ns)
+                found[name] = (os.path.relpath(path, os.path.join(top, name)), attributes, read(path), os.listxattr(path))
+    return found
+
+
+class Stranger:
+    """A process outside the view, of the same user, that stands in GROUND and holds what is in it."""
+
+    def __init__(self, ground):
+        secret = os.open(os.path.join(ground, "vault", "secret"), os.O_RDONLY)
+        directory = os.open(ground, os.O_RDONLY)
+
+        def arrange():
+            high = [os.dup2(secret, 100), os.dup2(directory, 101)]
+            os.dup2(high[0], 9)
+            os.dup2(high[1], 8)
+
+        self.process = subprocess.Popen(["sleep", "300"], cwd=ground, preexec_fn=arrange, close_fds=False)
+        os.close(secret)
+        os.close(directory)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def attack_all(escape, place, rule_name):
+    top = os.path.join(place.path, "a")
+    os.mkdir(top)
+    names = [n for n in attacks.attacks if escape.uid == 0 or not n.startswith("root_")]
+    for name in names:
+        make(top, name)
+    # The stranger's ground is one that no attack moves.
+    make(top, "elsewhere")
+    stranger = Stranger(os.path.join(top, "elsewhere"))
+    marked = {name: identity(top, name) for name in names}
+    before = state(top, marked)
+    equal(set(before), set(names), "the files before")
+    command = [escape.python, escape.tool("attacks.py"), top, stranger.process.pid] + names
+    if rule_name is None:
+        result = escape.native(command)
+    else:
+        result = escape.view(RULES[rule_name](top, names + ["elsewhere"]), command, mediated=MEDIATED)
+    try:
+        found = json.loads(result.stdout)
+    except ValueError:
+        check(False, f"{rule_name}: no answer: {result.stdout!r} {result.stderr}")
+        found = {}
+    after = state(top, marked)
+    # Where no rule speaks of the way to it, it may move along with a directory: what hides it goes by its name.
+    skip = 1 if rule_name in ("wildcard", "pattern") else 0
+    changed = {name for name in names if name not in after or after[name][skip:] != before[name][skip:]}
+    stranger.end()
+    shutil.rmtree(top)
+    return names, found, changed
+
+
+def body(escape):
+    for place in escape.places:
+        names, found, changed = attack_all(escape, place, None)
+        for name in names:
+            if name.startswith("change_"):
+                check(name in changed, f"{place.name}: natively {name} changes nothing: {found.get(name)}")
+            else:
+                wanted = {"exists"} if name.startswith(("listings", "loader")) else {"content"}
+                got = found.get(name, [[], []])
+                check(wanted <= set(got[0]), f"{place.name}: natively {name} does not succeed: {got}")
+        print(f"{place.name}: natively {len(names)} attacks succeed")
+        for rule in RULES:
+            names, found, changed = attack_all(escape, place, rule)
+            for name in names:
+                if name.startswith(BY_IDENTITY) and rule != "literal":
+                    continue
+                got = found.get(name, [["no answer"], []])
+                equal(got[0], [], f"{place.name}, {rule}: {name} found something ({got[1]})")
+                check(name not in changed, f"{place.name}, {rule}: {name} changed the file ({got[1]})")
+
+
+main(body)
