@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vfs/deep.h"
 #include "vfs/fdpath.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/pins.h"
@@ -277,12 +278,16 @@ static int look_up_rules(struct listing *listing, const struct stat *stat, struc
 		return 0;
 	listing->by_identity = pins_any_hidden(view->pins);
 	len = fd_path(listing->fd, walk->path, sizeof(walk->path), &detached);
-	if (len < 0 || detached) {
+	if (len == -ENAMETOOLONG &&
+	    deep_place(view->policy, listing->fd, state, walk->path, sizeof(walk->path), &walk->path_len) == 0) {
+		/* Its state is known, its path nobody tells. */
+	} else if (len < 0 || detached) {
 		listing->unknown = true;
 		return 0;
+	} else {
+		walk->path_len = (size_t)len;
+		match_path(view->policy, walk->path, walk->path_len, state);
 	}
-	walk->path_len = (size_t)len;
-	match_path(view->policy, walk->path, walk->path_len, state);
 	match_verdict(view->policy, state, &walk->verdict);
 	if (pins_any(view->pins))
 		pins_apply(view->pins, view->policy, stat->st_dev, stat->st_ino, &walk->verdict);

@@ -201,7 +201,7 @@ int vfs_readlink(struct op *op, int dirfd, uint64_t buffer, int size, bool empty
 int vfs_getcwd(struct op *op, uint64_t buffer, uint64_t size, struct outcome *out)
 {
 	_cleanup_close_ int cwd = -EBADF;
-	char path[PATH_MAX];
+	char path[PATH_MAX + 2]; /* the longest that there is, its NUL, and room to see that it was not cut */
 	struct verdict verdict;
 	bool detached;
 	int len, error;

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "vfs/deep.h"
 #include "vfs/fdpath.h"
 #include "vfs/op.h"
 #include "vfs/overlay/mask.h"
@@ -157,6 +158,15 @@ static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached
 {
 	int len = fd_path(fd, walk->path, sizeof(walk->path), ret_detached);
 
+	if (len == -ENAMETOOLONG) {
+		int error = deep_place(op->view->policy, fd, &walk->state, walk->path, sizeof(walk->path), &walk->path_len);
+
+		if (error)
+			return error;
+		*ret_detached = false;
+		set_verdict(op, walk);
+		return 0;
+	}
 	if (len < 0)
 		return len;
 	if (*ret_detached) {
@@ -631,9 +641,9 @@ static int arrive(struct resolver *r)
 	walk->fd = steal_fd(&r->cur);
 	walk->exists = true;
 	if (!r->detached && r->links) {
-		/* What counts is the object's own path, not the text that led there. */
+		/* What counts is the object's own path, not the text that led there. Too deep: the walk knows, no other does. */
 		error = place_at(r->op, walk, walk->fd, &r->detached);
-		if (error)
+		if (error && (error != -ENAMETOOLONG || r->jumped))
 			return error;
 	}
 	if (r->detached)
@@ -803,6 +813,12 @@ int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, 
 	return error;
 }
 
+/* Some rule speaks of content or of writing. */
+static bool touches_content(const struct policy_needs *needs)
+{
+	return needs->mask || needs->append || needs->readonly || needs->crypt;
+}
+
 int walk_descriptor(struct op *op, struct walk *walk, int fd)
 {
 	bool detached = false;
@@ -816,7 +832,10 @@ int walk_descriptor(struct op *op, struct walk *walk, int fd)
 	if (fstat(walk->fd, &walk->stat) < 0)
 		return -errno;
 	error = place_at(op, walk, walk->fd, &detached);
-	if (error)
+	/* A file too deep for a path cannot be climbed from; that it is visible its descriptor proves. */
+	if (error == -ENAMETOOLONG && !touches_content(&op->view->needs))
+		detached = true;
+	else if (error)
 		return error;
 	if (detached)
 		return apply_detached(op, walk);

@@ -27,7 +27,8 @@ static const struct twin_call calls[] = {
 	{SYS_stat, handle_stat},	     {SYS_lstat, handle_lstat},		  {SYS_newfstatat, handle_newfstatat},
 	{SYS_access, handle_access},	     {SYS_readlink, handle_readlink},	  {SYS_readlinkat, handle_readlinkat},
 	{SYS_getcwd, handle_getcwd},	     {SYS_chdir, handle_chdir},		  {SYS_faccessat2, handle_faccessat2},
-	{SYS_fstat, handle_fstat},	     {SYS_statx, handle_statx},		  {0, NULL},
+	{SYS_fstat, handle_fstat},	     {SYS_statx, handle_statx},		  {SYS_getdents64, handle_getdents64},
+	{0, NULL},
 };
 
 static struct duel d;
@@ -291,6 +292,73 @@ static void test_getcwd(void **state)
 	duel_end(&d);
 }
 
+/* Directories whose path no call tells: a caller stands there and goes on by relative names. */
+static void test_deep(void **state)
+{
+	static const char *const rules[] = {"hide **/.env", "readonly @/tree/deep/**/ro", "hide @/tree/deep/**/last", NULL};
+	static char component[201];
+	char path[512];
+	int dir, fd;
+
+	(void)state;
+	begin(true, rules);
+	memset(component, 'c', 200);
+	snprintf(path, sizeof(path), "%s/deep", d.tree);
+	assert_int_equal(mkdir(path, 0755), 0);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 45; i++) {
+		int next;
+
+		assert_int_equal(mkdirat(dir, component, 0755), 0);
+		next = openat(dir, component, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(next >= 0);
+		close(dir);
+		dir = next;
+	}
+	assert_int_equal(mkdirat(dir, "ro", 0755), 0);
+	assert_int_equal(mkdirat(dir, "last", 0755), 0);
+	assert_int_equal(symlinkat("ro", dir, "link"), 0);
+	fd = openat(dir, ".env", O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = openat(dir, "ro/f", O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	close(fd);
+	same("stat of the place", SYS_newfstatat, (uint64_t)dir, P("."), OUT_BUFFER, 0);
+	same("up", SYS_newfstatat, (uint64_t)dir, P(".."), OUT_BUFFER, 0);
+	same("up and down", SYS_newfstatat, (uint64_t)dir, P("../.."), OUT_BUFFER, 0);
+	same("absent", SYS_newfstatat, (uint64_t)dir, P("absent"), OUT_BUFFER, 0);
+	same("a link", SYS_newfstatat, (uint64_t)dir, P("link"), OUT_BUFFER, 0);
+	same("a file by a link", SYS_newfstatat, (uint64_t)dir, P("link/f"), OUT_BUFFER, 0);
+	same("the descriptor", SYS_newfstatat, (uint64_t)dir, P(""), OUT_BUFFER, AT_EMPTY_PATH);
+	assert_int_equal(inside(SYS_newfstatat, (uint64_t)dir, P(".env"), OUT_BUFFER, 0), -ENOENT);
+	assert_int_equal(inside(SYS_newfstatat, (uint64_t)dir, P("last"), OUT_BUFFER, 0), -ENOENT);
+	assert_int_equal(inside(SYS_newfstatat, (uint64_t)dir, P("last/.."), OUT_BUFFER, 0), -ENOENT);
+	assert_true(lseek(dir, 0, SEEK_SET) == 0 && inside(SYS_getdents64, (uint64_t)dir, OUT_BUFFER, 8192) > 0);
+	assert_non_null(memmem(d.inside.bytes, (size_t)d.inside.result, "link", 4));
+	assert_null(memmem(d.inside.bytes, (size_t)d.inside.result, ".env", 4));
+	assert_null(memmem(d.inside.bytes, (size_t)d.inside.result, "last", 4));
+	assert_int_equal(inside(SYS_openat, (uint64_t)dir, P("ro/f"), O_RDONLY), 0);
+	assert_int_equal(inside(SYS_faccessat2, (uint64_t)dir, P("ro/f"), W_OK, 0), -EROFS);
+	assert_int_equal(inside(SYS_faccessat2, (uint64_t)dir, P("link/f"), W_OK, 0), -EROFS);
+	fd = openat(dir, "last", O_PATH | O_CLOEXEC);
+	assert_int_equal(inside(SYS_newfstatat, (uint64_t)fd, P("x"), OUT_BUFFER, 0), -ENOENT);
+	assert_int_equal(inside(SYS_newfstatat, (uint64_t)fd, P(".."), OUT_BUFFER, 0), -ENOENT);
+	close(fd);
+	/* Where the levels cannot be read, nobody can say what they are called. */
+	if (!fixture_is_root()) {
+		assert_int_equal(fchmodat(dir, "..", 0311, 0), 0);
+		assert_int_equal(inside(SYS_newfstatat, (uint64_t)dir, P("ro"), OUT_BUFFER, 0), -ENAMETOOLONG);
+		assert_int_equal(fchmodat(dir, "..", 0755, 0), 0);
+		duel_rules(&d, duel_rule_sets[1]);
+		assert_int_equal(fchmodat(dir, "..", 0311, 0), 0);
+		same("no rule can match", SYS_newfstatat, (uint64_t)dir, P("ro"), OUT_BUFFER, 0);
+		assert_int_equal(fchmodat(dir, "..", 0755, 0), 0);
+	}
+	close(dir);
+	duel_end(&d);
+}
+
 /* Random paths: the generator is its own, so that a seed means the same everywhere. */
 static uint64_t seed;
 
@@ -379,6 +447,7 @@ static int tests(void)
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_resolve),	 cmocka_unit_test(test_open_how), cmocka_unit_test(test_proc),
 		cmocka_unit_test(test_detached), cmocka_unit_test(test_getcwd),	  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_deep),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vfs/deep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "vfs/fdpath.h"
+
+#define LEVELS_MAX 4096
+#define ELLIPSIS "/..."
+/* What is told of the place leaves room for a whole relative path behind it. */
+#define TOLD_MAX (PATH_MAX - NAME_MAX)
+
+/* Names from the bottom up: the last one pushed is the topmost. */
+struct names {
+	char *text;
+	size_t len, cap;
+};
+
+static int push_name(struct names *names, const char *name)
+{
+	size_t len = strlen(name) + 1;
+
+	if (names->len + len > names->cap) {
+		size_t cap = names->cap ? names->cap * 2 : 4 * PATH_MAX;
+		char *text = realloc(names->text, cap);
+
+		if (!text)
+			return -ENOMEM;
+		names->text = text;
+		names->cap = cap;
+	}
+	memcpy(names->text + names->len, name, len);
+	names->len += len;
+	return 0;
+}
+
+static bool is_entry(int dir, const char *name, const struct stat *child)
+{
+	struct stat stat;
+
+	return fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && stat.st_dev == child->st_dev &&
+	       stat.st_ino == child->st_ino;
+}
+
+/*
+ * The name of CHILD in the directory DIR, read from its entries. BY_NUMBER: only those with its inode number are looked
+ * at, which not every file system and no mount point has right.
+ */
+static int find_entry(int dir, const struct stat *child, bool by_number, struct names *names)
+{
+	_cleanup_close_ int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char buffer[32 * 1024] __attribute__((aligned(8)));
+	long len;
+
+	if (fd < 0)
+		return -ENAMETOOLONG;
+	while ((len = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < len;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
+			bool candidate = by_number ? entry->d_ino == child->st_ino
+						   : entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+
+			at += entry->d_reclen;
+			if (candidate && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			    is_entry(dir, entry->d_name, child))
+				return push_name(names, entry->d_name);
+		}
+	}
+	return -ENAMETOOLONG;
+}
+
+/* Up to the first directory with a path; with NAMES, those of the levels in between. */
+static int climb(int fd, struct names *names, char *path, size_t cap, size_t *ret_len)
+{
+	_cleanup_close_ int cur = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (cur < 0)
+		return -errno;
+	for (int level = 0; level < LEVELS_MAX; level++) {
+		_cleanup_close_ int parent = openat(cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		struct stat child;
+		bool detached;
+		int error, len;
+
+		if (parent < 0 || fstat(cur, &child) < 0)
+			return -ENAMETOOLONG;
+		if (names) {
+			error = find_entry(parent, &child, true, names);
+			if (error == -ENAMETOOLONG)
+				error = find_entry(parent, &child, false, names);
+			if (error)
+				return error;
+		}
+		len = fd_path(parent, path, cap, &detached);
+		if (len >= 0 && !detached) {
+			*ret_len = (size_t)len;
+			return 0;
+		}
+		if (len != -ENAMETOOLONG)
+			return len < 0 ? len : -ENAMETOOLONG;
+		safe_close(cur);
+		cur = steal_fd(&parent);
+	}
+	return -ENAMETOOLONG;
+}
+
+/* Cut PATH to whole components that leave room. */
+static size_t tell(char *path, size_t len)
+{
+	while (len > TOLD_MAX - sizeof(ELLIPSIS)) {
+		do {
+			len--;
+		} while (len > 0 && path[len] != '/');
+	}
+	memcpy(path + len, ELLIPSIS, sizeof(ELLIPSIS));
+	return len + sizeof(ELLIPSIS) - 1;
+}
+
+int deep_place(const struct policy *policy, int fd, struct match_state *ret, char *path, size_t cap, size_t *ret_len)
+{
+	_cleanup_free_ char *storage = NULL;
+	struct names names = {0};
+	struct stat stat;
+	size_t len;
+	int error;
+
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	if (!S_ISDIR(stat.st_mode))
+		return -ENAMETOOLONG;
+	error = climb(fd, NULL, path, cap, &len);
+	if (error)
+		return error;
+	match_path(policy, path, len, ret);
+	if (ret->count) {
+		/* Rules can match below: what the levels are called counts. */
+		error = climb(fd, &names, path, cap, &len);
+		storage = names.text;
+		if (error)
+			return error;
+		match_path(policy, path, len, ret);
+		for (size_t end = names.len; end > 0;) {
+			size_t at = end - 1;
+
+			while (at > 0 && names.text[at - 1])
+				at--;
+			match_step(policy, ret, names.text + at, end - 1 - at, ret);
+			end = at;
+		}
+	}
+	*ret_len = tell(path, len);
+	return 0;
+}
