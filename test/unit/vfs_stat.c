@@ -151,11 +151,114 @@ static void test_compare_tmpfs(void **state)
 	compare(false, fixture_is_root() ? 0 : 1);
 }
 
+/* Every verdict by every way to look: lstat, stat, access by each mode, readlink, chdir, statfs. */
+enum { LOOKS = 9 };
+
+static const char *const verdict_rules[] = {
+	"hide @/tree/h*",  "deny @/tree/x*", "hide @/tree/w",	    "show @/tree/w/a/b",  "mask @/tree/m*",
+	"append @/tree/a*", "readonly @/tree/r*", "append @/tree/ma*", "readonly @/tree/mr*", "mask @/tree/s* write=discard", NULL};
+
+/* clang-format off */
+#define ALL(e) {e, e, e, e, e, e, e, e, e}
+#define FILE_BUT(w, x) {0, 0, 0, 0, w, x, -EINVAL, -ENOTDIR, 0}
+#define DIRECTORY_BUT(w) {0, 0, 0, 0, w, 0, -EINVAL, 0, 0}
+
+static const struct {
+	const char *name;
+	int expected[LOOKS];
+} verdict_table[] = {
+	{"pf", FILE_BUT(0, 0)}, {"pn", ALL(-ENOENT)}, {"pd", DIRECTORY_BUT(0)},
+	{"hf", ALL(-ENOENT)}, {"hn", ALL(-ENOENT)}, {"hd", ALL(-ENOENT)}, {"hd/f", ALL(-ENOENT)}, {"hf/f", ALL(-ENOENT)},
+	{"hd/", ALL(-ENOENT)}, {"hf/", ALL(-ENOENT)}, {"hd/../pf", ALL(-ENOENT)}, {"hd/.", ALL(-ENOENT)},
+	{"xf", ALL(-EACCES)}, {"xn", ALL(-EACCES)}, {"xd", ALL(-EACCES)}, {"xd/f", ALL(-EACCES)}, {"xn/f", ALL(-EACCES)},
+	{"w", DIRECTORY_BUT(0)}, {"w/a", DIRECTORY_BUT(0)}, {"w/f", ALL(-ENOENT)}, {"w/n", ALL(-ENOENT)},
+	{"w/a/f", ALL(-ENOENT)}, {"w/a/b", DIRECTORY_BUT(0)}, {"w/a/b/f", FILE_BUT(0, 0)}, {"w/a/b/n", ALL(-ENOENT)},
+	{"mf", FILE_BUT(-EACCES, -EACCES)}, {"mn", ALL(-ENOENT)}, {"md", DIRECTORY_BUT(0)}, {"md/f", FILE_BUT(-EACCES, -EACCES)},
+	{"sf", FILE_BUT(0, -EACCES)}, {"sn", ALL(-ENOENT)},
+	{"af", FILE_BUT(0, 0)}, {"an", ALL(-ENOENT)}, {"ad", DIRECTORY_BUT(0)}, {"ad/f", FILE_BUT(0, 0)},
+	{"rf", FILE_BUT(-EROFS, 0)}, {"rn", ALL(-ENOENT)}, {"rd", DIRECTORY_BUT(-EROFS)}, {"rd/f", FILE_BUT(-EROFS, 0)},
+	{"maf", FILE_BUT(-EACCES, -EACCES)}, {"mrf", FILE_BUT(-EROFS, -EACCES)},
+};
+/* clang-format on */
+
+static void make_verdict_tree(void)
+{
+	static const char *const kinds[] = {"p", "h", "x", "m", "s", "a", "r", "ma", "mr"};
+	char name[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		snprintf(name, sizeof(name), "%sf", kinds[i]);
+		duel_file(&d, name, 0755, "content");
+		snprintf(name, sizeof(name), "%sd", kinds[i]);
+		duel_mkdir(&d, name, 0755);
+		snprintf(name, sizeof(name), "%sd/f", kinds[i]);
+		duel_file(&d, name, 0755, "content");
+	}
+	duel_mkdir(&d, "w", 0755);
+	duel_mkdir(&d, "w/a", 0755);
+	duel_mkdir(&d, "w/a/b", 0755);
+	duel_file(&d, "w/f", 0755, "content");
+	duel_file(&d, "w/a/f", 0755, "content");
+	duel_file(&d, "w/a/b/f", 0755, "content");
+	duel_symlink(&d, ".", "link-here");
+}
+
+static void look_at(const char *text, const int expected[LOOKS])
+{
+	const uint64_t n = P(text);
+	const struct {
+		int nr;
+		uint64_t args[6];
+	} looks[LOOKS] = {
+		{SYS_lstat, {n, OUT_BUFFER}},	 {SYS_stat, {n, OUT_BUFFER}},	      {SYS_access, {n, F_OK}},
+		{SYS_access, {n, R_OK}},	 {SYS_faccessat2, {JUNK(AT_FDCWD), n, W_OK, AT_EACCESS}}, {SYS_access, {n, X_OK}},
+		{SYS_readlink, {n, OUT_BUFFER, 4096}}, {SYS_chdir, {n}},	      {SYS_statfs, {n, OUT_BUFFER}},
+	};
+
+	for (int k = 0; k < LOOKS; k++) {
+		long result = duel_inside(&d, looks[k].nr, looks[k].args);
+		struct stat shown;
+
+		if (result != expected[k])
+			fail_msg("call %d on %s: %ld, expected %d", looks[k].nr, text, result, expected[k]);
+		if (k != 0 || result < 0)
+			continue;
+		memcpy(&shown, duel_buffer, sizeof(shown));
+		if (S_ISREG(shown.st_mode))
+			assert_int_equal(shown.st_size, expected[5] == -EACCES ? 0 : 7);
+	}
+	/* A buffer that cannot be written is told of only when there is something to tell. */
+	assert_int_equal(duel_inside(&d, SYS_stat, TWIN_ARGS(n, 8)), expected[1] ? expected[1] : -EFAULT);
+	assert_int_equal(duel_inside(&d, SYS_statx, TWIN_ARGS(JUNK(AT_FDCWD), n, 0, STATX_ALL, 8)),
+			 expected[1] ? expected[1] : -EFAULT);
+}
+
+static void test_verdicts(void **state)
+{
+	static const char *const prefixes[] = {"", "././", "link-here/", "pd/../"};
+	char text[128];
+
+	(void)state;
+	for (int ext4 = 0; ext4 < 2; ext4++) {
+		duel_begin(&d, ext4, calls);
+		make_verdict_tree();
+		duel_rules(&d, verdict_rules);
+		for (size_t i = 0; i < ARRAY_LEN(verdict_table); i++) {
+			for (size_t p = 0; p < ARRAY_LEN(prefixes); p++) {
+				snprintf(text, sizeof(text), "%s%s", prefixes[p], verdict_table[i].name);
+				look_at(text, verdict_table[i].expected);
+			}
+		}
+		duel_end(&d);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_compare_ext4),
 		cmocka_unit_test(test_compare_tmpfs),
+		cmocka_unit_test(test_verdicts),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
