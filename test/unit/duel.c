@@ -115,6 +115,8 @@ static void make_socket(struct duel *d, const char *name)
 	close(fd);
 }
 
+static void populate_sticky(struct duel *d);
+
 void duel_populate(struct duel *d)
 {
 	static const struct {
@@ -156,6 +158,7 @@ void duel_populate(struct duel *d)
 	duel_file(d, name, 0644, CONTENT);
 	assert_int_equal(mkfifo(in_tree(d, "fifo", path), 0644), 0);
 	make_socket(d, "socket");
+	populate_sticky(d);
 	assert_int_equal(chmod(in_tree(d, "closed", path), 0000), 0);
 	assert_int_equal(chmod(in_tree(d, "blind", path), 0444), 0);
 	assert_int_equal(chmod(in_tree(d, "fixed", path), 0555), 0);
@@ -175,7 +178,7 @@ const char *const duel_names[] = {
 	"d/full/out", "d/full/out/f", "through", "through/", "abs-f", "abs-d/full/x", "null", "to-root", "to-root/dev/null",
 	"to-absent-dir", "chain39", "chain40", "chain41", "chain20/", "here/chain39", "here/chain40", "closed", "closed/",
 	"closed/.", "closed/x", "closed/absent", "closed/..", "blind", "blind/", "blind/.", "blind/x", "blind/absent", "blind/..",
-	"fixed", "fixed/x", "fixed/new4", "sticky/new5", "fifo", "fifo/", "socket", "socket/", "x (deleted)", N255, N255 "/",
+	"fixed", "fixed/x", "fixed/new4", "sticky/new5", "sticky/theirs", "sticky/link", "sticky/link/", "sticky/fifo", "sticky/socket", "sticky/dir", "fifo", "fifo/", "socket", "socket/", "x (deleted)", N255, N255 "/",
 	N255 "n", N255 "n/", N255 "n/x", "f/" N255 "n", "closed/" N255 "n", "absent/" N255 "n", "/dev/null", "/dev/zero", "/dev",
 	"/proc/uptime", "/proc/../proc/uptime", "/proc/uptime/", "/absent/x", "/proc/version", "/proc/self", "/proc/self/",
 	"/proc/mounts", "/proc/1/cwd/absent", "/proc/999999999",
@@ -262,6 +265,21 @@ static const char *const rules_here[] = {"hide @/tree/zz-*", "hide @/tree/d/zz",
 					 "hide @/tree/zway", "show @/tree/zway/down", NULL};
 const char *const *const duel_rule_sets[3] = {no_rules, rules_elsewhere, rules_here};
 
+/* What the sysctls fs.protected_* are about: others' things in a sticky directory (as root; a user has but its own). */
+static void populate_sticky(struct duel *d)
+{
+	static const char *const names[] = {"sticky/theirs", "sticky/link", "sticky/fifo", "sticky/socket", "sticky/dir"};
+	char path[512];
+
+	duel_file(d, names[0], 0666, CONTENT);
+	duel_symlink(d, "../f", names[1]);
+	assert_int_equal(mkfifo(in_tree(d, names[2], path), 0666), 0);
+	make_socket(d, names[3]);
+	duel_mkdir(d, names[4], 0755);
+	for (size_t i = 0; i < ARRAY_LEN(names) && fixture_is_root(); i++)
+		assert_int_equal(lchown(in_tree(d, names[i], path), 4711, 4711), 0);
+}
+
 static void describe(struct duel_answer *a, int fd)
 {
 	char name[64];
@@ -280,7 +298,7 @@ static void describe(struct duel_answer *a, int fd)
 static void undo(const struct duel *d, const struct duel_answer *a)
 {
 	static const char *const originals[] = {"/f",	     "/secret",	 "/run",	 "/d/full/x", "/closed/x",
-						  "/blind/x", "/fixed/x", "/x (deleted)", "/" N255};
+						  "/blind/x", "/fixed/x", "/x (deleted)", "/" N255,	 "/sticky/theirs"};
 	bool original = false;
 
 	if (!a->has_fd || (a->status & O_PATH) || !S_ISREG(a->stat.st_mode) || a->stat.st_size != 0 || a->stat.st_nlink == 0)
