@@ -295,7 +295,8 @@ static void op_rename_over(int fd, long argument)
 static void op_symlink(int fd, long argument)
 {
 	(void)fd, (void)argument;
-	symlink(at.file, scratch("alias"));
+	if (symlink(at.file, scratch("alias")) < 0)
+		broken("symlink");
 	write_to(open(scratch("alias"), O_WRONLY));
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spellings, links, moves, descriptors, strangers: each finds or changes a hidden file natively, and none inside."""
+"""Spellings, links, moves, descriptors, strangers: each finds or changes a file natively, and none inside."""
 
 import json
 import os
@@ -9,16 +9,35 @@ import subprocess
 import attacks
 from escape_support import check, equal, main, read, write
 
-# How the rules are written; those that attacks by an older hard link need not withstand go by name alone.
+LITERAL = "{top}/{name}/vault/secret"
+# How the rules are written (one for each ground, or one for all), and what may be learnt all the same.
 RULES = {
-    "literal": lambda top, names: [f"hide {top}/{name}/vault/secret" for name in names],
-    "directory": lambda top, names: [f"hide {top}/{name}/vault" for name in names],
-    "wildcard": lambda top, names: ["hide **/secret*"],
-    "pattern": lambda top, names: [f"hide {top}/*/vault/secret"],
+    "literal": ("hide " + LITERAL, set()),
+    "directory": ("hide {top}/{name}/vault", set()),
+    "wildcard": ("hide **/secret*", set()),
+    "pattern": ("hide {top}/*/vault/secret", set()),
+    "denied": ("deny " + LITERAL, {"listings", "listings_by_small_buffers"}),
+    "denied wildcard": ("deny **/secret*", {"listings", "listings_by_small_buffers"}),
+    "masked": ("mask " + LITERAL, {"exists"}),
+    "masked directory": ("mask {top}/{name}/vault", {"exists"}),
+    "masked wildcard": ("mask **/secret*", {"exists"}),
+    "readonly": ("readonly " + LITERAL, {"exists", "content"}),
+    "readonly wildcard": ("readonly **/secret*", {"exists", "content"}),
 }
+# Those that go by name alone need not withstand attacks by an older hard link.
+LITERALS = ("literal", "denied", "masked", "readonly")
+PLACES = {"tmpfs": ("literal", "wildcard", "pattern", "masked", "readonly")}  # the rest says nothing new there
+
+
+def rules_of(rule_name, top, names):
+    form = RULES[rule_name][0]
+    return sorted({form.format(top=top, name=name) for name in names})
+
+
 BY_IDENTITY = ("hard_link", "change_inherited_by_hard_link")
 MEDIATED = {"openat": 500, "newfstatat": 100, "openat2": 200, "rename": 5, "renameat2": 4, "linkat": 2, "chdir": 10,
-            "symlink": 20, "execve": 10, "getdents64": 5, "unlink": 3, "truncate": 1, "stat": 1, "open": 2}
+            "symlink": 20, "execve": 10, "unlink": 3, "truncate": 1, "stat": 1, "open": 2}
+LISTED = {"getdents64": 5, "getdents": 5}  # only where names can be absent
 
 
 def make(top, name):
@@ -89,7 +108,11 @@ def attack_all(escape, place, rule_name):
     if rule_name is None:
         result = escape.native(command)
     else:
-        result = escape.view(RULES[rule_name](top, names + ["elsewhere"]), command, mediated=MEDIATED)
+        result = escape.view(rules_of(rule_name, top, names + ["elsewhere"]), command, mediated=MEDIATED)
+        if RULES[rule_name][0].startswith(("hide", "deny")):
+            for call, least in LISTED.items():
+                seen = escape.stats["mediated"].get(call, 0)
+                check(seen >= least or "directory" in rule_name, f"{rule_name}: {call} was mediated {seen} times")
     try:
         found = json.loads(result.stdout)
     except ValueError:
@@ -97,7 +120,7 @@ def attack_all(escape, place, rule_name):
         found = {}
     after = state(top, marked)
     # Where no rule speaks of the way to it, it may move along with a directory: what hides it goes by its name.
-    skip = 1 if rule_name in ("wildcard", "pattern") else 0
+    skip = 0 if rule_name in LITERALS or not rule_name or "directory" in rule_name else 1
     changed = {name for name in names if name not in after or after[name][skip:] != before[name][skip:]}
     stranger.end()
     shutil.rmtree(top)
@@ -115,13 +138,15 @@ def body(escape):
                 got = found.get(name, [[], []])
                 check(wanted <= set(got[0]), f"{place.name}: natively {name} does not succeed: {got}")
         print(f"{place.name}: natively {len(names)} attacks succeed")
-        for rule in RULES:
+        for rule in PLACES.get(place.name, RULES):
             names, found, changed = attack_all(escape, place, rule)
+            learnable = RULES[rule][1]
             for name in names:
-                if name.startswith(BY_IDENTITY) and rule != "literal":
+                if name.startswith(BY_IDENTITY) and rule not in LITERALS:
                     continue
                 got = found.get(name, [["no answer"], []])
-                equal(got[0], [], f"{place.name}, {rule}: {name} found something ({got[1]})")
+                more = set() if name in learnable else set(got[0]) - learnable
+                equal(more, set(), f"{place.name}, {rule}: {name} found something ({got[1]})")
                 check(name not in changed, f"{place.name}, {rule}: {name} changed the file ({got[1]})")
 
 
