@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "intercept/launch_parts.h"
 
@@ -25,6 +27,9 @@
 /* How often, and after how long, a front process that does not answer is woken again. */
 #define WAKES_MAX 50
 #define WAKE_MS 20
+
+/* How long a command that is to be continued may still be on its way: by the same signal to the whole group. */
+#define CONTINUE_MS 30
 
 struct reaper {
 	const struct launch_parts *parts;
@@ -38,7 +43,16 @@ struct reaper {
 	unsigned rounds;
 	bool was_stopped; /* at any time: only then front can be */
 	unsigned wakes;	  /* still to be sent, unless front answers */
+	int64_t continue_at; /* when to look whether the command still needs a SIGCONT, in ms; 0: it does not */
 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void tell(struct reaper *reaper, enum front_event event, int value, const char *text)
 {
@@ -127,10 +141,21 @@ static void forward(struct reaper *reaper, int number)
 		kill(reaper->command, number);
 		return;
 	}
-	/* A shell's fg continues the whole group: a second SIGCONT would run the program's handler twice. */
+	/*
+	 * A shell's fg continues the whole group: a second SIGCONT would run the program's handler twice. The kernel goes
+	 * from one member to the next, so that front may be running before the command is.
+	 */
+	reaper->continue_at = now_ms() + CONTINUE_MS;
+}
+
+/* A command that nobody else has continued meanwhile, nor stopped again. */
+static void continue_command(struct reaper *reaper)
+{
 	char state;
 	pid_t parent, group = getpgid(reaper->command);
-	if (read_stat(reaper->command, &state, &parent) < 0 || (state != 'T' && state != 't'))
+
+	reaper->continue_at = 0;
+	if (!reaper->alive || read_stat(reaper->command, &state, &parent) < 0 || (state != 'T' && state != 't'))
 		return;
 	if (group > 0 && group != reaper->config->process_group)
 		kill(-group, SIGCONT);
@@ -177,6 +202,7 @@ static bool was_told_to_die(int status)
 
 static void command_changed(struct reaper *reaper, int status)
 {
+	reaper->continue_at = 0;
 	if (WIFSTOPPED(status)) {
 		reaper->was_stopped = true;
 		reaper->wakes = 0;
@@ -218,6 +244,10 @@ static int next_timeout(struct reaper *reaper)
 {
 	if (reaper->killing)
 		return KILL_ROUND_MS;
+	if (reaper->continue_at) {
+		int64_t left = reaper->continue_at - now_ms();
+		return left > 0 ? (int)left : 0;
+	}
 	return reaper->wakes > 0 ? WAKE_MS : -1;
 }
 
@@ -284,7 +314,9 @@ static int reaper_loop(struct reaper *reaper, int signals)
 			{.fd = reaper->front ? reaper->config->front_socket : -1, .events = POLLIN},
 		};
 		int ready = poll(polled, ARRAY_LEN(polled), next_timeout(reaper));
-		if (ready == 0 && reaper->wakes > 0) {
+		if (reaper->continue_at && now_ms() >= reaper->continue_at)
+			continue_command(reaper);
+		else if (ready == 0 && reaper->wakes > 0) {
 			reaper->wakes--;
 			wake_front(reaper);
 		}
