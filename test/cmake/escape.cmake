@@ -20,7 +20,7 @@ function(scrim_escape subject)
     scrim_test(escape.${subject}${user}
       ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
         python3 ${escape}/escape_${subject}.py ${option} $<TARGET_FILE:scrim> ${files})
-    set_tests_properties(escape.${subject}${user} PROPERTIES LABELS escape TIMEOUT 120)
+    set_tests_properties(escape.${subject}${user} PROPERTIES LABELS escape TIMEOUT 300)
   endforeach()
 endfunction()
 
