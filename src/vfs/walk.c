@@ -3,41 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "vfs/deep.h"
 #include "vfs/fdpath.h"
 #include "vfs/op.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
-#include "vfs/proclink.h"
-
-#define LINKS_MAX 40 /* MAXSYMLINKS of the kernel */
-#define RESOLVE_SCOPED (RESOLVE_BENEATH | RESOLVE_IN_ROOT)
-
-/* A walk in progress: `cur` is where it stands, walk->path and walk->state describe it unless `detached`. */
-struct resolver {
-	struct op *op;
-	struct walk *walk;
-	unsigned flags;
-	uint64_t resolve;
-	int cur;
-	int base; /* the scope's root for RESOLVE_BENEATH and RESOLVE_IN_ROOT */
-	unsigned links;
-	bool detached;
-	bool root_known; /* the kernel would have looked up its root by now */
-	bool jumped; /* a magic link led here: the object has no name in the text */
-	struct stat stat; /* of cur, when `known` */
-	struct buffer rest;
-	char storage[2 * PATH_MAX + NAME_MAX + 8];
-};
+#include "vfs/walk_parts.h"
 
 void walk_init(struct walk *walk)
 {
@@ -79,15 +56,7 @@ int walk_reopen(const struct walk *walk, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
-{
-	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
-	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
-static void set_verdict(struct op *op, struct walk *walk)
+void walk_set_verdict(struct op *op, struct walk *walk)
 {
 	match_verdict(op->view->policy, &walk->state, &walk->verdict);
 }
@@ -102,7 +71,7 @@ static void set_default(struct op *op, struct walk *walk)
 }
 
 /* What a name that may not be seen answers; 0 when it may be. */
-static int judge_visible(struct op *op, const struct walk *walk)
+int walk_judge_visible(struct op *op, const struct walk *walk)
 {
 	switch (walk->verdict.visibility) {
 	case VIS_HIDE:
@@ -117,14 +86,14 @@ static int judge_visible(struct op *op, const struct walk *walk)
 }
 
 /* The object at walk->fd is known by `stat`: let pinned identity and masked memfds say their part. */
-static void apply_identity(struct op *op, struct walk *walk)
+void walk_apply_identity(struct op *op, struct walk *walk)
 {
 	if (pins_any(op->view->pins))
 		pins_apply(op->view->pins, op->view->policy, walk->stat.st_dev, walk->stat.st_ino, &walk->verdict);
 }
 
 /* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */
-static int apply_detached(struct op *op, struct walk *walk)
+int walk_apply_detached(struct op *op, struct walk *walk)
 {
 	_cleanup_close_ int object = -EBADF;
 	size_t len = sizeof(walk->path);
@@ -140,7 +109,7 @@ static int apply_detached(struct op *op, struct walk *walk)
 		walk->mask_memfd = true;
 		walk->path_len = len;
 		match_path(op->view->policy, walk->path, len, &walk->state);
-		set_verdict(op, walk);
+		walk_set_verdict(op, walk);
 		walk->verdict.content = CONTENT_MASK;
 		walk->verdict.content_rule = rule;
 		masks_present(&real, walk->stat.st_size, &walk->stat);
@@ -149,12 +118,12 @@ static int apply_detached(struct op *op, struct walk *walk)
 		return 0;
 	}
 	set_default(op, walk);
-	apply_identity(op, walk);
+	walk_apply_identity(op, walk);
 	return 0;
 }
 
 /* Path, state and verdict of the object at FD, from what the kernel says its path is. */
-static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached)
+int walk_place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached)
 {
 	int len = fd_path(fd, walk->path, sizeof(walk->path), ret_detached);
 
@@ -164,7 +133,7 @@ static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached
 		if (error)
 			return error;
 		*ret_detached = false;
-		set_verdict(op, walk);
+		walk_set_verdict(op, walk);
 		return 0;
 	}
 	if (len < 0)
@@ -175,11 +144,11 @@ static int place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached
 	}
 	walk->path_len = (size_t)len;
 	match_path(op->view->policy, walk->path, walk->path_len, &walk->state);
-	set_verdict(op, walk);
+	walk_set_verdict(op, walk);
 	return 0;
 }
 
-static int append_component(struct walk *walk, const char *name, size_t len)
+int walk_append(struct walk *walk, const char *name, size_t len)
 {
 	size_t at = walk->path_len;
 
@@ -194,604 +163,16 @@ static int append_component(struct walk *walk, const char *name, size_t len)
 	return 0;
 }
 
-static int open_root(struct resolver *r)
-{
-	int fd = openat(r->op->view->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	safe_close(r->cur);
-	r->cur = fd;
-	r->walk->path[0] = '/';
-	r->walk->path[1] = '\0';
-	r->walk->path_len = 1;
-	r->detached = false;
-	match_root(r->op->view->policy, &r->walk->state);
-	set_verdict(r->op, r->walk);
-	return 0;
-}
-
-static uint64_t mount_of(int fd)
-{
-	struct statx sx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
-		return 0;
-	return sx.stx_mnt_id;
-}
-
-static int check_xdev(const struct resolver *r, int next)
-{
-	return (r->resolve & RESOLVE_NO_XDEV) && mount_of(r->cur) != mount_of(next) ? -EXDEV : 0;
-}
-
-/* Stand where absolute texts start: the root, or the scope's own for RESOLVE_IN_ROOT. */
-static int go_root(struct resolver *r)
-{
-	int fd, error;
-
-	if (r->resolve & RESOLVE_BENEATH)
-		return -EXDEV;
-	if (!(r->resolve & RESOLVE_IN_ROOT)) {
-		/* nd_jump_root() compares with a root that it may not have looked up yet: then any link is another mount. */
-		error = (r->resolve & RESOLVE_NO_XDEV) && !r->root_known ? -EXDEV : check_xdev(r, r->op->view->root_fd);
-		r->root_known = true;
-		return error ? error : open_root(r);
-	}
-	error = check_xdev(r, r->base);
-	if (error)
-		return error;
-	fd = fcntl(r->base, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	safe_close(r->cur);
-	r->cur = fd;
-	error = place_at(r->op, r->walk, r->cur, &r->detached);
-	return error;
-}
-
-static int open_start(struct op *op, int dirfd, int *ret_fd)
+int walk_open_start(struct op *op, int dirfd, int *ret_fd)
 {
 	return dirfd == AT_FDCWD ? op->caller->ops->open_cwd(op->caller, ret_fd)
 				 : op->caller->ops->open_object(op->caller, dirfd, ret_fd);
 }
 
-/* The name may not be said to be absent before its parent's own errors: not a directory, no search permission. */
-static int parent_errors(int dir, size_t name_len)
-{
-	_cleanup_close_ int probe = openat(dir, ".", O_PATH | O_CLOEXEC);
-
-	if (probe < 0)
-		return -errno;
-	return name_len > NAME_MAX ? -ENAMETOOLONG : 0;
-}
-
-/* By identity: the scope's root may be moved, or have no path at all. */
-static bool at_base(const struct resolver *r)
-{
-	struct stat cur, base;
-
-	return fstat(r->cur, &cur) == 0 && fstat(r->base, &base) == 0 && cur.st_dev == base.st_dev &&
-	       cur.st_ino == base.st_ino && mount_of(r->cur) == mount_of(r->base);
-}
-
-/* A directory that was moved meanwhile may have led out of the scope (path_is_under() of complete_walk()). */
-static int check_scope(const struct resolver *r, int fd)
-{
-	char base[WALK_PATH_MAX], path[WALK_PATH_MAX];
-	bool base_detached, detached;
-	int base_len, len;
-
-	if (!(r->resolve & RESOLVE_SCOPED))
-		return 0;
-	base_len = fd_path(r->base, base, sizeof(base), &base_detached);
-	len = fd_path(fd, path, sizeof(path), &detached);
-	if (base_len < 0 || len < 0 || base_detached || detached)
-		return 0;
-	if (base_len == 1)
-		return 0;
-	if (len < base_len || memcmp(path, base, (size_t)base_len) != 0 || (path[base_len] != '/' && path[base_len]))
-		return -EXDEV;
-	return 0;
-}
-
-static int step_dotdot(struct resolver *r)
-{
-	struct walk *walk = r->walk;
-	int error;
-
-	r->root_known = true;
-	if ((r->resolve & RESOLVE_SCOPED) && at_base(r)) {
-		error = parent_errors(r->cur, 0);
-		return !error && (r->resolve & RESOLVE_BENEATH) ? -EXDEV : error;
-	}
-	_cleanup_close_ int next = openat(r->cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (next < 0)
-		return -errno;
-	error = check_xdev(r, next);
-	if (error)
-		return error;
-	safe_close(r->cur);
-	r->cur = steal_fd(&next);
-	error = check_scope(r, r->cur);
-	if (error)
-		return error;
-	/* Never lexically: the directory may have been moved while we stood in it. */
-	error = place_at(r->op, walk, r->cur, &r->detached);
-	if (error)
-		return error;
-	return r->detached ? 0 : judge_visible(r->op, walk);
-}
-
-/* Put TARGET in front of what is left of the text. */
-static int push_link(struct resolver *r, const char *target, size_t len)
-{
-	char kept[sizeof(r->storage)];
-	size_t kept_len = r->rest.len;
-
-	if (len + kept_len > r->rest.cap)
-		return -ENAMETOOLONG;
-	memcpy(kept, r->rest.data, kept_len);
-	buffer_clear(&r->rest);
-	buffer_append(&r->rest, target, len);
-	return buffer_append(&r->rest, kept, kept_len);
-}
-
-/* fs.protected_symlinks: in a sticky directory that others can write, only one's own or the directory owner's. */
-static int check_protected(const struct resolver *r, const struct stat *link)
-{
-	struct stat dir;
-
-	if (!r->op->view->protected_symlinks || link->st_uid == geteuid())
-		return 0;
-	if (fstat(r->cur, &dir) < 0)
-		return -errno;
-	if ((dir.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) || dir.st_uid == link->st_uid)
-		return 0;
-	return -EACCES;
-}
-
-/* A magic link of /proc: opened first, then judged by where it really leads. */
-static int follow_magic(struct resolver *r, const char *name)
-{
-	struct walk *walk = r->walk;
-	int error;
-
-	if (r->resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS))
-		return -ELOOP;
-	if (r->resolve & RESOLVE_SCOPED)
-		return -EXDEV;
-	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_CLOEXEC);
-	if (next < 0)
-		return -errno;
-	error = check_xdev(r, next);
-	if (error)
-		return error;
-	safe_close(r->cur);
-	r->cur = steal_fd(&next);
-	r->jumped = true;
-	error = place_at(r->op, walk, r->cur, &r->detached);
-	if (error)
-		return error;
-	return r->detached ? 0 : judge_visible(r->op, walk);
-}
-
-/* NEXT is a symlink named NAME in r->cur. */
-static int follow_link(struct resolver *r, int next, const struct stat *stat, const char *name, bool last)
-{
-	enum proclink kind;
-	char target[PATH_MAX];
-	ssize_t len;
-	int error;
-
-	if (++r->links > LINKS_MAX || (r->resolve & RESOLVE_NO_SYMLINKS))
-		return -ELOOP;
-	kind = proclink_classify(r->op, r->walk->path, r->walk->path_len, name, stat);
-	switch (kind) {
-	case PROCLINK_MAGIC:
-		return follow_magic(r, name);
-	case PROCLINK_FORBIDDEN:
-		return op_refuse(r->op, r->walk, REFUSAL_UNSERVED, RULE_NONE, -EACCES);
-	case PROCLINK_SELF:
-	case PROCLINK_THREAD_SELF:
-		error = proclink_self_text(r->op, kind, target, &len);
-		if (error)
-			return error;
-		break;
-	case PROCLINK_NONE:
-		if (last) {
-			error = check_protected(r, stat);
-			if (error)
-				return error;
-		}
-		len = readlinkat(next, "", target, sizeof(target));
-		if (len < 0)
-			return -errno;
-		if (len == 0)
-			return -ENOENT;
-		if (len >= (ssize_t)sizeof(target))
-			return -ENAMETOOLONG;
-		break;
-	}
-	error = push_link(r, target, (size_t)len);
-	if (error)
-		return error;
-	if (target[0] == '/')
-		return go_root(r);
-	/* Back to the directory that holds the link: its path is what precedes the name. */
-	return 0;
-}
-
-/* Take the next component off the text. Returns its length; 0 when nothing is left. */
-static size_t next_component(struct resolver *r, char name[NAME_MAX + 2], bool *ret_last, bool *ret_slash)
-{
-	const char *text = r->rest.data, *end = text + r->rest.len, *p = text, *q;
-	size_t len;
-
-	while (p < end && *p == '/')
-		p++;
-	q = p;
-	while (q < end && *q != '/')
-		q++;
-	len = (size_t)(q - p);
-	/* A component that cannot be is cut to NAME_MAX + 1: the kernel then says so. */
-	memcpy(name, p, len > NAME_MAX ? NAME_MAX + 1 : len);
-	name[len > NAME_MAX ? NAME_MAX + 1 : len] = '\0';
-	p = q;
-	while (p < end && *p == '/')
-		p++;
-	*ret_last = p == end;
-	*ret_slash = p != q;
-	/* What is left keeps its leading slash, so that a link's text can be put in front. */
-	len = len > NAME_MAX ? NAME_MAX + 1 : len;
-	size_t left = (size_t)(end - q);
-	memmove(r->rest.data, q, left);
-	buffer_truncate(&r->rest, left);
-	return len;
-}
-
-/* Remember the last name for an operation on its parent. */
-static int keep_parent(struct resolver *r, const char *name, size_t len)
-{
-	int fd = fcntl(r->cur, F_DUPFD_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	safe_close(r->walk->parent_fd);
-	r->walk->parent_fd = fd;
-	memcpy(r->walk->name, name, len + 1);
-	r->walk->name_len = len;
-	return 0;
-}
-
-enum step { STEP_ON = 1, STEP_DONE = 2 };
-
-/* The name was a symlink: the walk stands where the link is, DIR_LEN bytes of path. */
-static void back_to_directory(struct resolver *r, size_t dir_len)
-{
-	struct walk *walk = r->walk;
-
-	if (r->detached)
-		return;
-	walk->path_len = dir_len;
-	walk->path[dir_len] = '\0';
-	memcpy(&walk->state, &walk->parent_state, match_state_size(&walk->parent_state));
-}
-
-static bool under_proc(const struct walk *walk)
+bool walk_under_proc(const struct walk *walk)
 {
 	return walk->path_len >= 5 && memcmp(walk->path, "/proc", 5) == 0 &&
 	       (walk->path_len == 5 || walk->path[5] == '/');
-}
-
-/*
- * The same procfs mounted somewhere else: what its names mean to the caller is known by their paths only, and "self"
- * there would be us.
- */
-static int check_proc(const struct resolver *r, const struct stat *stat)
-{
-	if (stat->st_dev != r->op->view->proc_dev || r->detached || under_proc(r->walk))
-		return 0;
-	return op_refuse_unserved(r->op, "procfs is served at /proc only", -EACCES);
-}
-
-/* The last name, for an operation on its parent. Returns STEP_DONE, STEP_ON (a link was followed) or an errno. */
-static int step_last_name(struct resolver *r, const char *name, size_t len, size_t dir_len)
-{
-	struct walk *walk = r->walk;
-	int error;
-
-	if (walk->slash && (r->flags & WALK_FILE)) {
-		error = parent_errors(r->cur, 0);
-		return error ? error : -EISDIR;
-	}
-	if (len > NAME_MAX) {
-		error = parent_errors(r->cur, len);
-		return error ? error : -ENAMETOOLONG;
-	}
-	error = keep_parent(r, name, len);
-	if (error)
-		return error;
-	if (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY) {
-		error = parent_errors(r->cur, len);
-		if (error)
-			return error;
-		return (r->flags & WALK_LAST_UNJUDGED) ? STEP_DONE : judge_visible(r->op, walk);
-	}
-	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0)
-		return errno == ENOENT ? STEP_DONE : -errno;
-	if (fstat(next, &walk->stat) < 0)
-		return -errno;
-	error = check_xdev(r, next);
-	if (!error)
-		error = check_proc(r, &walk->stat);
-	if (error)
-		return error;
-	if (S_ISLNK(walk->stat.st_mode) && (r->flags & WALK_FOLLOW)) {
-		struct stat stat = walk->stat;
-
-		/* Its text may be nothing but slashes: then there is no last name. */
-		walk->parent_fd = safe_close(walk->parent_fd);
-		back_to_directory(r, dir_len);
-		error = follow_link(r, next, &stat, name, true);
-		return error ? error : STEP_ON;
-	}
-	walk->fd = steal_fd(&next);
-	walk->exists = true;
-	apply_identity(r->op, walk);
-	return STEP_DONE;
-}
-
-static int step_name(struct resolver *r, const char *name, size_t len, bool last, bool slash)
-{
-	struct walk *walk = r->walk;
-	size_t dir_len = walk->path_len;
-	struct stat stat;
-	int error;
-
-	walk->parent_state.count = 0;
-	if (!r->detached) {
-		/* The parent's state is needed again if the name turns out to be a symlink. */
-		memcpy(&walk->parent_state, &walk->state, match_state_size(&walk->state));
-		match_step(r->op->view->policy, &walk->parent_state, name, len, &walk->state);
-		set_verdict(r->op, walk);
-		error = append_component(walk, name, len > NAME_MAX ? NAME_MAX : len);
-		if (error)
-			return error;
-	}
-	if (last && (r->flags & WALK_PARENT))
-		return step_last_name(r, name, len, dir_len);
-	if (!r->detached && (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY)) {
-		error = parent_errors(r->cur, len);
-		return error ? error : judge_visible(r->op, walk);
-	}
-	if (proclink_absent(r->op, walk))
-		return -ENOENT;
-	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (next < 0)
-		return -errno;
-	if (fstat(next, &stat) < 0)
-		return -errno;
-	error = check_xdev(r, next);
-	if (!error)
-		error = check_proc(r, &stat);
-	if (error)
-		return error;
-	if (S_ISLNK(stat.st_mode) && (!last || slash || (r->flags & WALK_FOLLOW))) {
-		back_to_directory(r, dir_len);
-		return follow_link(r, next, &stat, name, last);
-	}
-	safe_close(r->cur);
-	r->cur = steal_fd(&next);
-	return 0;
-}
-
-/* One component. Returns 0 to go on, STEP_DONE, or a negative errno. */
-static int step(struct resolver *r)
-{
-	struct walk *walk = r->walk;
-	char name[NAME_MAX + 2];
-	bool last, slash;
-	size_t len = next_component(r, name, &last, &slash);
-	bool dot = len == 1 && name[0] == '.', dotdot = len == 2 && name[0] == '.' && name[1] == '.';
-	int error;
-
-	if (len == 0)
-		return STEP_DONE;
-	r->jumped = false;
-	walk->slash = last && slash;
-	if (!dot && !dotdot) {
-		walk->last = LAST_NAME;
-		error = step_name(r, name, len, last, slash);
-		return error == STEP_ON ? 0 : error;
-	}
-	if (last && (r->flags & WALK_PARENT)) {
-		error = keep_parent(r, name, len);
-		if (error)
-			return error;
-	}
-	walk->last = dot ? LAST_DOT : LAST_DOTDOT;
-	if (dotdot)
-		return step_dotdot(r);
-	_cleanup_close_ int here = openat(r->cur, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return here < 0 ? -errno : 0;
-}
-
-/* The walk has arrived: r->cur is the object. */
-static int arrive(struct resolver *r)
-{
-	struct walk *walk = r->walk;
-	int error;
-
-	if ((r->flags & WALK_PARENT) && walk->parent_fd < 0 && !r->jumped) {
-		/* The text was nothing but slashes. */
-		walk->last = LAST_ROOT;
-		walk->name[0] = '/';
-		walk->name[1] = '\0';
-		walk->name_len = 1;
-		walk->parent_fd = fcntl(r->cur, F_DUPFD_CLOEXEC, 0);
-		if (walk->parent_fd < 0)
-			return -errno;
-	}
-	if (fstat(r->cur, &walk->stat) < 0)
-		return -errno;
-	if (walk->slash && !S_ISDIR(walk->stat.st_mode))
-		return -ENOTDIR;
-	walk->fd = steal_fd(&r->cur);
-	walk->exists = true;
-	if (!r->detached && r->links) {
-		/* What counts is the object's own path, not the text that led there. Too deep: the walk knows, no other does. */
-		error = place_at(r->op, walk, walk->fd, &r->detached);
-		if (error && (error != -ENAMETOOLONG || r->jumped))
-			return error;
-	}
-	if (r->detached)
-		return apply_detached(r->op, walk);
-	apply_identity(r->op, walk);
-	return judge_visible(r->op, walk);
-}
-
-static int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
-		       uint64_t resolve)
-{
-	struct resolver r = {.op = op, .walk = walk, .flags = flags, .resolve = resolve, .cur = -EBADF, .base = -EBADF};
-	bool absolute = text[0] == '/' && !(resolve & RESOLVE_IN_ROOT);
-	int error;
-
-	if (text[0] == '/' && (resolve & RESOLVE_BENEATH))
-		return -EXDEV;
-	buffer_init(&r.rest, r.storage, sizeof(r.storage));
-	error = buffer_append(&r.rest, text, len);
-	if (error)
-		return -ENAMETOOLONG;
-	if (absolute) {
-		r.root_known = true;
-		error = open_root(&r);
-	} else {
-		error = open_start(op, dirfd, &r.cur);
-		if (!error)
-			error = place_at(op, walk, r.cur, &r.detached);
-		if (!error && !r.detached && !(flags & WALK_EMPTY && len == 0))
-			error = judge_visible(op, walk);
-	}
-	if (!error && (resolve & RESOLVE_SCOPED)) {
-		r.base = fcntl(r.cur, F_DUPFD_CLOEXEC, 0);
-		error = r.base < 0 ? -errno : 0;
-	}
-	while (!error)
-		error = step(&r);
-	if (error == STEP_DONE && !((flags & WALK_PARENT) && walk->last == LAST_NAME && walk->parent_fd >= 0))
-		error = arrive(&r);
-	else if (error == STEP_DONE)
-		error = 0;
-	safe_close(r.cur);
-	safe_close(r.base);
-	return error;
-}
-
-/*
- * The text as one path without `.`, `..`, doubled or trailing slashes, behind what walk->path holds already; false
- * when it takes the slow road (also for `.` as a component, whose permission check would be lost).
- */
-static bool normalise(struct walk *walk, const char *text, size_t len)
-{
-	const char *p = text, *end = text + len;
-
-	while (p < end) {
-		const char *q;
-		size_t n;
-
-		while (p < end && *p == '/')
-			p++;
-		q = p;
-		while (q < end && *q != '/')
-			q++;
-		n = (size_t)(q - p);
-		if (n == 0)
-			break;
-		if (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))) {
-			if (n == 2 || p != text || q == end || q + 1 == end)
-				return false;
-		} else if (n > NAME_MAX || append_component(walk, p, n) != 0) {
-			return false;
-		}
-		p = q;
-	}
-	walk->slash = len > 0 && text[len - 1] == '/';
-	return true;
-}
-
-/* Step the matcher along walk->path from offset FROM; false when some name on the way is not plainly shown. */
-static bool all_shown(struct op *op, struct walk *walk, size_t from)
-{
-	const char *p = walk->path + from, *end = walk->path + walk->path_len;
-
-	while (p < end) {
-		const char *q;
-
-		if (*p == '/')
-			p++;
-		q = memchr(p, '/', (size_t)(end - p));
-		if (!q)
-			q = end;
-		if (q > p)
-			match_step(op->view->policy, &walk->state, p, (size_t)(q - p), &walk->state);
-		set_verdict(op, walk);
-		if (walk->verdict.visibility != VIS_SHOW)
-			return false;
-		p = q;
-	}
-	return true;
-}
-
-/*
- * One openat2 with RESOLVE_NO_SYMLINKS on the normalised text. Returns 0, a negative errno that stands, or
- * -EAGAIN: take the slow road.
- */
-static int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags)
-{
-	_cleanup_close_ int start = -EBADF;
-	size_t base = 0;
-	bool detached = false;
-	int fd;
-
-	if (text[0] == '/') {
-		walk->path_len = 0;
-		match_root(op->view->policy, &walk->state);
-		walk->path[0] = '/';
-		walk->path[1] = '\0';
-		walk->path_len = 1;
-	} else {
-		int error = open_start(op, dirfd, &start);
-
-		if (error)
-			return error;
-		error = place_at(op, walk, start, &detached);
-		if (error || detached || walk->verdict.visibility != VIS_SHOW)
-			return -EAGAIN;
-		base = walk->path_len;
-	}
-	size_t from = base > 1 ? base : 0;
-	if (!normalise(walk, text, len) || walk->path_len == base || under_proc(walk) ||
-	    !all_shown(op, walk, from))
-		return -EAGAIN;
-	const char *relative = start >= 0 ? walk->path + (base > 1 ? base + 1 : 1) : walk->path;
-	fd = sys_openat2(start >= 0 ? start : AT_FDCWD, relative,
-			 O_PATH | (flags & WALK_FOLLOW ? 0 : O_NOFOLLOW) | (walk->slash ? O_DIRECTORY : 0),
-			 RESOLVE_NO_SYMLINKS);
-	if (fd < 0)
-		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) ? -EAGAIN : fd;
-	walk->fd = fd;
-	if (fstat(fd, &walk->stat) < 0)
-		return -errno;
-	/* Only the slow road knows its way about procfs. */
-	if (walk->stat.st_dev == op->view->proc_dev)
-		return -EAGAIN;
-	walk->exists = true;
-	set_verdict(op, walk);
-	apply_identity(op, walk);
-	return judge_visible(op, walk);
 }
 
 int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
@@ -825,20 +206,20 @@ int walk_descriptor(struct op *op, struct walk *walk, int fd)
 	int error;
 
 	walk_release(walk);
-	error = open_start(op, fd, &walk->fd);
+	error = walk_open_start(op, fd, &walk->fd);
 	if (error)
 		return error;
 	walk->exists = true;
 	if (fstat(walk->fd, &walk->stat) < 0)
 		return -errno;
-	error = place_at(op, walk, walk->fd, &detached);
+	error = walk_place_at(op, walk, walk->fd, &detached);
 	/* A file too deep for a path cannot be climbed from; that it is visible its descriptor proves. */
 	if (error == -ENAMETOOLONG && !touches_content(&op->view->needs))
 		detached = true;
 	else if (error)
 		return error;
 	if (detached)
-		return apply_detached(op, walk);
-	apply_identity(op, walk);
+		return walk_apply_detached(op, walk);
+	walk_apply_identity(op, walk);
 	return 0;
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two roads of the walk share; nobody else includes this. */
+#pragma once
+
+#include "vfs/op.h"
+
+/* The road through every component, for whatever text. Returns as walk_resolve(). */
+int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		uint64_t resolve);
+/*
+ * One openat2 with RESOLVE_NO_SYMLINKS on the normalised text. Returns 0, a negative errno that stands, or -EAGAIN:
+ * take the slow road.
+ */
+int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags);
+
+/* walk->verdict from walk->state. */
+void walk_set_verdict(struct op *op, struct walk *walk);
+/* What a name that may not be seen answers; 0 when it may be. */
+int walk_judge_visible(struct op *op, const struct walk *walk);
+/* The object at walk->fd is known by `stat`: let pinned identity say its part. */
+void walk_apply_identity(struct op *op, struct walk *walk);
+/* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */
+int walk_apply_detached(struct op *op, struct walk *walk);
+/* Path, state and verdict of the object at FD, from what the kernel says its path is. */
+int walk_place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached);
+/* One more component behind walk->path; -ENAMETOOLONG. */
+int walk_append(struct walk *walk, const char *name, size_t len);
+/* What DIRFD of the caller, or AT_FDCWD, refers to. */
+int walk_open_start(struct op *op, int dirfd, int *ret_fd);
+/* Is walk->path /proc or beneath it? */
+bool walk_under_proc(const struct walk *walk);
