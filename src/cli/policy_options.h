@@ -28,7 +28,7 @@ enum policy_option {
 		{"mask", required_argument, NULL, OPT_MASK}, {"append", required_argument, NULL, OPT_APPEND},          \
 		{"readonly", required_argument, NULL, OPT_READONLY}, {"deny", required_argument, NULL, OPT_DENY}
 
-/* The policy options as they were given. SEMANTICS orders them: profiles, then files, then the command line. */
+/* The policy options as they were given. scrim.conf(5) orders them: profiles, then files, then the command line. */
 struct policy_options;
 
 int policy_options_new(struct policy_options **ret);

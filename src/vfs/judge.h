@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a verdict answers to an intention: the table of SEMANTICS as data. */
+/* What a verdict answers to an intention: the table of scrim.conf(5) as data. */
 #pragma once
 
 #include "vfs/op.h"

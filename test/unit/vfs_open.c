@@ -152,7 +152,7 @@ static void test_compare_tmpfs(void **state)
 	compare(false, fixture_is_root() ? 0 : 1);
 }
 
-/* Every verdict by every way to open: what SEMANTICS says, name by name. */
+/* Every verdict by every way to open: what scrim.conf(5) says, name by name. */
 enum { WAYS = 12 };
 
 static const int ways[WAYS] = {
