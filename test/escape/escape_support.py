@@ -61,6 +61,7 @@ class Escape:
             del argv[at : at + 2]
         os.umask(0o022)
         self.runs = 0
+        self.mine = True
         self.places = []
         self.base = tempfile.mkdtemp(prefix="escape-")
         os.chmod(self.base, 0o755)
@@ -77,6 +78,13 @@ class Escape:
         if user and os.geteuid() == 0:
             for path in [self.base, home] + [p.path for p in self.places]:
                 os.chown(path, ORDINARY, ORDINARY)
+            # Whoever made all this also removes it.
+            child = os.fork()
+            if child:
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                self.remove()
+                os._exit(status & 255)
+            self.mine = False
             os.setgroups([])
             os.setresgid(ORDINARY, ORDINARY, ORDINARY)
             os.setresuid(ORDINARY, ORDINARY, ORDINARY)
@@ -179,13 +187,20 @@ class Escape:
             check(False, f"exit {result.returncode}, not {expect}: {argv}\n{out[-2000:]!r}\n{err[-2000:]}")
         return result
 
-    def done(self):
+    def remove(self):
         for place in self.places:
-            if place.unmount and os.geteuid() == 0:
+            if place.unmount:
                 subprocess.run(["umount", place.unmount])
             make_removable(place.path)
             shutil.rmtree(place.path, ignore_errors=True)
         shutil.rmtree(self.base, ignore_errors=True)
+        for path in [self.base] + [p.path for p in self.places]:
+            if os.path.exists(path):
+                print(f"left behind: {path}", flush=True)
+
+    def done(self):
+        if self.mine:
+            self.remove()
         print(f"{failures.checks} checks, {failures.count} failed", flush=True)
         return 1 if failures.count or not failures.checks else 0
 
