@@ -15,6 +15,7 @@
 #include "base/signals.h"
 #include "cli/cli.h"
 #include "cli/summary.h"
+#include "intercept/filter/filter.h"
 
 /* How long the end of the supervisor is awaited when something was refused: so that the log is there to be read. */
 #define LOG_WAIT_MS 300
@@ -183,7 +184,12 @@ static bool take_message(struct front *front)
 		return true;
 	case FRONT_FAILED:
 		message.text[sizeof(message.text) - 1] = '\0';
-		cli_error("%s", message.text);
+		/* Why nothing could start: what the machine does not allow is looked for only now, it takes as long as a start. */
+		struct errmsg reason = {0};
+		if (front->command == 0 && filter_check_requirements(&reason) < 0)
+			cli_error("%s", reason.text);
+		else
+			cli_error("%s", message.text);
 		front->status = EXIT_SCRIM_FAILED;
 		return true;
 	}

@@ -13,7 +13,6 @@
 #include "cli/front.h"
 #include "cli/policy_options.h"
 #include "cli/state_log.h"
-#include "intercept/filter/filter.h"
 
 enum {
 	OPT_SETENV = OPT_POLICY_END,
@@ -337,9 +336,6 @@ static int prepare(struct run *run, struct errmsg *msg)
 	if (r < 0)
 		return errmsg_set(msg, r, "close_range: %s (Linux 5.19 or later is needed)", strerror(-r));
 	r = load_policy(run, msg);
-	if (r < 0)
-		return r;
-	r = filter_check_requirements(msg);
 	if (r < 0)
 		return r;
 	r = make_environment(run);

@@ -141,6 +141,9 @@ _Noreturn void command_run(const struct launch_parts *parts)
 	if (r < 0)
 		fail(parts, r, "cannot separate the descriptors of the command");
 	launch_tell_supervisor(parts, 0, listener, "");
+	r = config->proven ? filter_probe() : 0;
+	if (r < 0)
+		_exit(STATUS_FAILED);
 	*parts->stands = 1;
 	close(parts->report);
 	wait_for_go(parts->go);

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "intercept/filter/filter.h"
 #include "intercept/launch_parts.h"
 
 pid_t launch_clone(void)
@@ -68,12 +69,8 @@ static int put_stdio_aside(int saved[3])
 }
 
 /* One report, or -ECHILD when the reaper died first. */
-static int receive_report(int fd, pid_t reaper, struct launch_report *ret)
+static int receive_report(int fd, int pidfd, struct launch_report *ret)
 {
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, reaper, 0);
-	if (pidfd < 0)
-		return -errno;
-
 	for (;;) {
 		struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
 		if (poll(polled, ARRAY_LEN(polled), -1) < 0) {
@@ -132,11 +129,20 @@ static int finish(const struct launch_config *config, struct launch_work *work, 
 {
 	struct launch_report got = {0};
 
-	int r = receive_report(work->report[0], reaper, &got);
+	_cleanup_close_ int reaper_pidfd = (int)syscall(SYS_pidfd_open, reaper, 0);
+	if (reaper_pidfd < 0)
+		return errmsg_set(msg, -errno, "cannot watch a process: %s", strerror(errno));
+	int r = receive_report(work->report[0], reaper_pidfd, &got);
 	if (r < 0)
 		return errmsg_set(msg, r, "the command died while it was started");
 	if (got.error < 0)
 		return errmsg_set(msg, got.error, "%s: %s", got.what, strerror(-got.error));
+	/* Standard input is /dev/null here by now: a descriptor as good as any to be injected. */
+	r = config->proven ? filter_prove(got.listener, got.command, reaper_pidfd, STDIN_FILENO) : 0;
+	if (r == -ECHILD)
+		return errmsg_set(msg, r, "the command died while it was started");
+	if (r < 0)
+		return errmsg_set(msg, r, "the command's calls cannot be served: %s", strerror(-r));
 
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, got.command, 0);
 	/* ESRCH: killed and reaped already. That is an end like any other, and the reaper has told front. */

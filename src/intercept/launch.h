@@ -36,6 +36,7 @@ struct launch_config {
 	int front_pidfd;     /* the front process, woken by SIGCONT when it may be stopped; -1: none */
 	bool kill_on_exit;   /* when the command ends, kill what is left of the view */
 	bool die_with_front; /* when the front process dies before the command, kill all of the view */
+	bool proven; /* prove that the command can be served (filter_prove()): false only in tests with another filter */
 	const struct guard *guard;
 	const struct sock_fprog *filter;
 	const struct signal_state *original_signals; /* what scrim was started with, for the command; NULL: defaults */

@@ -100,6 +100,9 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	error = view_new(config->policy, &view, msg);
 	if (error)
 		return error;
+	error = filter_prove_calls();
+	if (error)
+		return errmsg_set(msg, error, "the kernel does not do what scrim needs: %s", strerror(-error));
 	error = guard_new(&guard);
 	if (error)
 		return errmsg_set(msg, error, "cannot make the guard pages: %s", strerror(-error));
@@ -108,6 +111,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		return error;
 	launch_config.guard = guard;
 	launch_config.filter = program;
+	launch_config.proven = true;
 	error = launch_start(&launch_config, &launch, msg);
 	if (error)
 		return error;

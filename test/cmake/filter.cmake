@@ -10,10 +10,16 @@ scrim_unit(syscalls LINK scrim_filter SOURCES ${CMAKE_CURRENT_BINARY_DIR}/filter
 target_include_directories(unit_syscalls PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/filter)
 target_compile_definitions(unit_syscalls PRIVATE PARITY_FILE="${CMAKE_SOURCE_DIR}/docs/PARITY.md")
 
+# What we assemble against what libseccomp makes of the same table.
+scrim_unit(filter_numbers LINK scrim_filter PkgConfig::SECCOMP)
+
 foreach(subject calls requirements)
   add_executable(filter_${subject} integration/filter_${subject}.c)
   target_link_libraries(filter_${subject} PRIVATE scrim_flags scrim_filter PkgConfig::CMOCKA)
   scrim_test(integration.filter_${subject} filter_${subject})
   set_tests_properties(integration.filter_${subject} PROPERTIES LABELS integration TIMEOUT 900)
 endforeach()
+target_link_libraries(filter_requirements PRIVATE PkgConfig::SECCOMP)
+target_compile_definitions(filter_requirements PRIVATE SCRIM_PROGRAM="$<TARGET_FILE:scrim>")
+add_dependencies(filter_requirements scrim)
 target_sources(filter_calls PRIVATE integration/filter_cell.c)

@@ -6,7 +6,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -141,12 +143,70 @@ static void test_taken_away(void **state)
 	assert_complains(SYS_mmap, EPERM, "0x10000", "forbids it");
 }
 
+/* ---- The same by a real start: 125, the same words, and the command has not run ---- */
+
+static int take_away_addfd(void)
+{
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+	const uint64_t request = SECCOMP_IOCTL_NOTIF_ADDFD;
+	if (!context || seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+					 SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, request)) < 0)
+		return -1;
+	return seccomp_load(context);
+}
+
+static void assert_start_refused(int nr, int error, const char *about)
+{
+	char text[4096] = "", trace[] = "/tmp/scrim-start-XXXXXX";
+	int ends[2], status;
+	size_t have = 0;
+	assert_true(mkdtemp(trace) && pipe(ends) == 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		if (chdir("/") < 0 || (nr == SYS_ioctl ? take_away_addfd() : prepare(nr, error)) < 0)
+			_exit(1);
+		execl(SCRIM_PROGRAM, "scrim", "run", "--log", "/dev/null", "--hide", "/nowhere", "--", "/bin/rmdir",
+		      trace, NULL);
+		_exit(2);
+	}
+	close(ends[1]);
+	for (ssize_t n; (n = read(ends[0], text + have, sizeof(text) - 1 - have)) > 0;)
+		have += (size_t)n;
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	print_message("%s", text);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != (about ? 125 : 0) || (about && !strstr(text, about)))
+		fail_msg("without call %d: status %#x, \"%s\", expected \"%s\"", nr, (unsigned)status, text,
+			 about ? about : "");
+	/* It is there still: nobody removed it. */
+	assert_int_equal(rmdir(trace), about ? 0 : -1);
+}
+
+static void test_starts(void **state)
+{
+	(void)state;
+	assert_start_refused(-1, 0, NULL);
+	assert_start_refused(SYS_seccomp, EPERM, "seccomp(2) is refused");
+	assert_start_refused(SYS_seccomp, ENOSYS, "no seccomp listener");
+	assert_start_refused(SYS_ptrace, EPERM, "ptrace");
+	assert_start_refused(SYS_process_vm_readv, EPERM, "process_vm_readv");
+	assert_start_refused(SYS_openat2, ENOSYS, "openat2");
+	assert_start_refused(SYS_memfd_create, EACCES, "memfd");
+	assert_start_refused(SYS_mmap, EPERM, "0x10000");
+	assert_start_refused(SYS_ioctl, EPERM, "cannot be passed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_met_here),
 		cmocka_unit_test(test_met_here_as_user),
 		cmocka_unit_test(test_taken_away),
+		cmocka_unit_test(test_starts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

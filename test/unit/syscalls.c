@@ -18,6 +18,7 @@
 #include "intercept/filter/filter.h"
 #include "intercept/filter/prologue.h"
 #include "intercept/filter/syscalls.h"
+#include "bpf_machine.h"
 
 static const struct {
 	int nr;
@@ -124,44 +125,7 @@ static void test_rules_are_sound(void **state)
 			fail_msg("%s is screened by no rule", syscall_table[i].name);
 }
 
-/* ---- The assembler, by an interpreter of the few instructions it emits ---- */
-
-#define FELL_THROUGH UINT32_MAX
-
-static uint32_t interpret(const struct sock_filter *code, int len, const struct seccomp_data *data)
-{
-	uint32_t a = 0;
-	for (int at = 0; at < len; at++) {
-		const struct sock_filter *op = &code[at];
-		switch (op->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(op->k % 4 == 0 && op->k + 4 <= sizeof(*data));
-			memcpy(&a, (const char *)data + op->k, sizeof(a));
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= op->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			at += (int)op->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			at += a == op->k ? op->jt : op->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			at += a >= op->k ? op->jt : op->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			at += (a & op->k) ? op->jt : op->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return op->k;
-		default:
-			fail_msg("unexpected instruction %#x", op->code);
-		}
-		assert_true(at < len);
-	}
-	return FELL_THROUGH;
-}
+/* ---- The assembler ---- */
 
 #define ARCH_HERE 0xc000003eu
 

@@ -16,9 +16,9 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <asm/ioctls.h>
-#include <seccomp.h>
 
 #include "base/cleanup.h"
+#include "intercept/filter/numbers.h"
 #include "intercept/filter/prologue.h"
 #include "intercept/steer/guard.h"
 
@@ -166,99 +166,6 @@ const size_t screen_rules_len = ARRAY_LEN(screen_rules);
 
 /* ---- From the table to a program ---- */
 
-static bool row_in_force(const struct syscall_row *row, unsigned needs)
-{
-	return row->needs == 0 || (row->needs & needs) != 0;
-}
-
-/* What libseccomp's program, which sees the number only, does with a row. */
-static uint32_t row_action(const struct syscall_row *row, unsigned needs)
-{
-	if (!row_in_force(row, needs))
-		return SCMP_ACT_ALLOW;
-	switch (row->class) {
-	case CLASS_ALLOW:
-	case CLASS_SCREEN: /* no rule of the prologue matched */
-		return SCMP_ACT_ALLOW;
-	case CLASS_NOTIFY:
-		return SCMP_ACT_NOTIFY;
-	case CLASS_REFUSE:
-		return SCMP_ACT_ERRNO((uint32_t)row->error);
-	}
-	return SCMP_ACT_ERRNO(ENOSYS);
-}
-
-static void release_context(scmp_filter_ctx *context)
-{
-	if (*context)
-		seccomp_release(*context);
-}
-
-/* Fill CONTEXT from the table. Returns 0 or a negative errno, naming the step in *RET_STEP. */
-static int fill_context(scmp_filter_ctx context, unsigned needs, const char **ret_step)
-{
-	/* int 0x80 and x32 calls: other numbers, other argument widths. To a program they do not exist. */
-	*ret_step = "foreign ABIs";
-	int r = seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-	if (r < 0)
-		return r;
-	/* A binary tree over the numbers: without it a call costs a comparison for each of some 300 rows. */
-	*ret_step = "optimization";
-	r = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < syscall_table_len; i++) {
-		const struct syscall_row *row = &syscall_table[i];
-		if (!row->name)
-			continue;
-		uint32_t action = row_action(row, needs);
-		if (action == SCMP_ACT_ERRNO(ENOSYS)) /* is the default; libseccomp refuses to be told twice */
-			continue;
-		*ret_step = row->name;
-		r = seccomp_rule_add_exact(context, action, row->nr, 0);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* libseccomp 2.5 exports to a descriptor only. */
-static int export_to_memfd(scmp_filter_ctx context, int *ret_fd)
-{
-	_cleanup_close_ int fd = memfd_create("filter", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("filter", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int r = seccomp_export_bpf(context, fd);
-	if (r < 0)
-		return r;
-	*ret_fd = steal_fd(&fd);
-	return 0;
-}
-
-/* Append the program in FD to CODE, of which *LEN instructions are taken. */
-static int read_program(int fd, struct sock_filter *code, size_t *len)
-{
-	size_t room = (BPF_MAXINSNS - *len) * sizeof(*code), got = 0;
-	for (;;) {
-		ssize_t n = pread(fd, (char *)(code + *len) + got, room - got, (off_t)got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		got += (size_t)n;
-		if (got == room)
-			return -E2BIG;
-	}
-	if (got == 0 || got % sizeof(*code) != 0)
-		return -EIO;
-	*len += got / sizeof(*code);
-	return 0;
-}
-
 static void free_program(struct sock_fprog **program)
 {
 	filter_free(*program);
@@ -277,24 +184,10 @@ int filter_build(unsigned needs, struct sock_fprog **ret, struct errmsg *msg)
 	if (r < 0)
 		return errmsg_set(msg, r, "the system call filter grew too long");
 	size_t len = (size_t)r;
-
-	_cleanup_(release_context) scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	if (!context)
-		return errmsg_set(msg, -ENOMEM, "libseccomp could not start");
-	const char *step = NULL;
-	r = fill_context(context, needs, &step);
+	r = numbers_assemble(needs, program->filter + len, BPF_MAXINSNS - len);
 	if (r < 0)
-		return errmsg_set(msg, r, "libseccomp refused the rule for %s (%s): is it older than 2.5, or the kernel older than 5.19?",
-				  step, strerror(-r));
-
-	_cleanup_close_ int fd = -EBADF;
-	r = export_to_memfd(context, &fd);
-	if (r >= 0)
-		r = read_program(fd, program->filter, &len);
-	if (r < 0)
-		return errmsg_set(msg, r, "the system call filter could not be made: %s", strerror(-r));
-
-	program->len = (unsigned short)len;
+		return errmsg_set(msg, r, "the system call filter grew too long");
+	program->len = (unsigned short)(len + (size_t)r);
 	*ret = TAKE_PTR(program);
 	return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The seccomp filter: from the system call table to BPF, by libseccomp; installed by the raw system call. */
+/* The seccomp filter: from the system call table to BPF; installed by the raw system call. */
 #pragma once
+
+#include <sys/types.h>
 
 #include "base/errmsg.h"
 #include "intercept/filter/syscalls.h"
@@ -23,3 +25,14 @@ int filter_install(const struct sock_fprog *program);
  * at GUARD_ADDRESS (vm.mmap_min_addr), /proc mounted. The message names the remedy. There is no half-enforcing mode.
  */
 int filter_check_requirements(struct errmsg *msg);
+
+/*
+ * The same proved by a start itself, so that no run need wait for the check above; it is asked for the reason when a
+ * start failed. The command, under the filter and not yet let go, makes one notified call, filter_probe(); the
+ * supervisor, having no other thread yet, receives it, reads the command's memory, seizes it, injects FD, answers, lets
+ * go of it, in filter_prove(). Both return 0 or a negative errno: -ECHILD, the command died (REAPER_PIDFD: it ends then).
+ * filter_probe() is async-signal-safe. filter_prove_calls(): openat2 and /proc, for the supervisor.
+ */
+int filter_probe(void);
+int filter_prove(int listener, pid_t command, int reaper_pidfd, int fd);
+int filter_prove_calls(void);

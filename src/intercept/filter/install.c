@@ -9,9 +9,8 @@
 #include <linux/seccomp.h>
 
 /*
- * The raw call, because libseccomp knows neither WAIT_KILLABLE_RECV nor how to hand out a program made in part by
- * others, and because this runs between fork and exec. See seccomp(2); one listener per thread, so a view inside a
- * view gets EBUSY.
+ * The raw call, because libc has none, and because this runs between fork and exec. See seccomp(2); one listener per
+ * thread, so a view inside a view gets EBUSY.
  */
 int filter_install(const struct sock_fprog *program)
 {

@@ -18,7 +18,7 @@
  *	jeq NR: next, else over the block	(A still holds the number there)
  *	  for each rule: its tests, each leaving to the next rule when it fails; ret ACTION
  *	goto END
- *	END: (libseccomp's program)
+ *	END: (numbers.c's program)
  *
  * A conditional jump of classic BPF reaches 255 instructions, `ja` any number: so the way over a block is a `ja`.
  * Jumps go forward only, which is also what the kernel's verifier demands.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of the filter that looks at arguments: ordered rules per system call, assembled to BPF and put in front of
- * the program that libseccomp makes from the table.
+ * the program that judges by number (numbers.h).
  *
- * Why not libseccomp's own argument rules: they are an unordered set. An unconditional "allow" of a number swallows
+ * Why not libseccomp's argument rules: they are an unordered set. An unconditional "allow" of a number swallows
  * the conditional refusals of the same number, an argument may be compared only once in a rule, and there is no
  * "unless". Two stacked filters would do, but then a second program runs for every call. Here the first rule that
- * matches decides; a call that no rule matches goes on to libseccomp's program, which judges it by its number.
+ * matches decides; a call that no rule matches goes on to that program.
  */
 #pragma once
 

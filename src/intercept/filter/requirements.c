@@ -242,6 +242,14 @@ static struct finding judge_proc(void)
 	return fs.f_type == PROC_SUPER_MAGIC ? unmet(NEED_ALL_MET, 0) : unmet(NEED_PROC, -ENOTDIR);
 }
 
+int filter_prove_calls(void)
+{
+	struct finding finding = judge_openat2();
+	if (finding.unmet == NEED_ALL_MET)
+		finding = judge_proc();
+	return finding.error;
+}
+
 static struct finding judge_guard(void)
 {
 	int fd = memfd_create("probe", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
