@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -167,6 +170,18 @@ int walk_open_start(struct op *op, int dirfd, int *ret_fd)
 {
 	return dirfd == AT_FDCWD ? op->caller->ops->open_cwd(op->caller, ret_fd)
 				 : op->caller->ops->open_object(op->caller, dirfd, ret_fd);
+}
+
+bool walk_strange_procfs(const struct op *op, const struct walk *walk, int fd, const struct stat *stat)
+{
+	struct statfs fs;
+
+	if (major(stat->st_dev) != 0 || stat->st_dev == op->view->root_stat.st_dev)
+		return false;
+	if (stat->st_dev == op->view->proc_dev)
+		return !walk_under_proc(walk);
+	/* What cannot be asked is not let through. */
+	return fstatfs(fd, &fs) < 0 || fs.f_type == PROC_SUPER_MAGIC;
 }
 
 bool walk_under_proc(const struct walk *walk)

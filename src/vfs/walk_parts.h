@@ -27,5 +27,10 @@ int walk_place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached);
 int walk_append(struct walk *walk, const char *name, size_t len);
 /* What DIRFD of the caller, or AT_FDCWD, refers to. */
 int walk_open_start(struct op *op, int dirfd, int *ret_fd);
+/*
+ * Is the object FD, whose STAT this is, of a procfs mounted somewhere else than at /proc (walk->path; each mount is a
+ * file system of its own since Linux 5.8)? What its names mean to the caller is not known, and "self" there is us.
+ */
+bool walk_strange_procfs(const struct op *op, const struct walk *walk, int fd, const struct stat *stat);
 /* Is walk->path /proc or beneath it? */
 bool walk_under_proc(const struct walk *walk);

@@ -115,7 +115,7 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 	if (fstat(fd, &walk->stat) < 0)
 		return -errno;
 	/* Only the slow road knows its way about procfs. */
-	if (walk->stat.st_dev == op->view->proc_dev)
+	if (walk->stat.st_dev == op->view->proc_dev || walk_strange_procfs(op, walk, fd, &walk->stat))
 		return -EAGAIN;
 	walk->exists = true;
 	walk_set_verdict(op, walk);

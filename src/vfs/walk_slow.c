@@ -312,13 +312,9 @@ static void back_to_directory(struct resolver *r, size_t dir_len)
 	memcpy(&walk->state, &walk->parent_state, match_state_size(&walk->parent_state));
 }
 
-/*
- * The same procfs mounted somewhere else: what its names mean to the caller is known by their paths only, and "self"
- * there would be us.
- */
-static int check_proc(const struct resolver *r, const struct stat *stat)
+static int check_proc(const struct resolver *r, int fd, const struct stat *stat)
 {
-	if (stat->st_dev != r->op->view->proc_dev || r->detached || walk_under_proc(r->walk))
+	if (!walk_strange_procfs(r->op, r->walk, fd, stat))
 		return 0;
 	return op_refuse_unserved(r->op, "procfs is served at /proc only", -EACCES);
 }
@@ -353,7 +349,7 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 		return -errno;
 	error = check_xdev(r, next);
 	if (!error)
-		error = check_proc(r, &walk->stat);
+		error = check_proc(r, next, &walk->stat);
 	if (error)
 		return error;
 	if (S_ISLNK(walk->stat.st_mode) && (r->flags & WALK_FOLLOW)) {
@@ -403,7 +399,7 @@ static int step_name(struct resolver *r, const char *name, size_t len, bool last
 		return -errno;
 	error = check_xdev(r, next);
 	if (!error)
-		error = check_proc(r, &stat);
+		error = check_proc(r, next, &stat);
 	if (error)
 		return error;
 	if (S_ISLNK(stat.st_mode) && (!last || slash || (r->flags & WALK_FOLLOW))) {
@@ -464,6 +460,9 @@ static int arrive(struct resolver *r)
 	}
 	if (fstat(r->cur, &walk->stat) < 0)
 		return -errno;
+	error = check_proc(r, r->cur, &walk->stat);
+	if (error)
+		return error;
 	if (walk->slash && !S_ISDIR(walk->stat.st_mode))
 		return -ENOTDIR;
 	walk->fd = steal_fd(&r->cur);

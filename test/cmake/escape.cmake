@@ -34,3 +34,6 @@ scrim_escape(moves)
 scrim_escape_program(races)
 scrim_escape(races races)
 scrim_escape(verdicts)
+scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+  python3 ${escape}/escape_procfs.py $<TARGET_FILE:scrim>)
+set_tests_properties(escape.procfs PROPERTIES LABELS escape TIMEOUT 120)
