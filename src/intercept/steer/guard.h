@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define GUARD_ADDRESS 0x10000ul
-#define GUARD_BYTES 0x10000ul
+#define GUARD_BYTES 0x80000ul
 #define GUARD_END (GUARD_ADDRESS + GUARD_BYTES)
 #define GUARD_CODE_BYTES 256ul
 #define GUARD_SLOT_BYTES 256ul /* a message header and a socket address (proc/slot_bytes.h) fit */
