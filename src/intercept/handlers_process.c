@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "intercept/dumpable.h"
 #include "intercept/handlers.h"
 
@@ -37,35 +39,39 @@ HANDLER(handle_prctl)
  * In a view whose supervisor has more than an ordinary user, callers keep its credentials: a lesser caller would be
  * served with more than it has. Calls that change nothing are let through by saying so.
  */
+static const struct {
+	int nr;
+	unsigned ids; /* how many arguments are ids; -1 leaves one as it is, where the call has that */
+	bool group;
+	bool keeps;   /* -1 is no change */
+	bool queries; /* returns the id there was, whatever was asked */
+} set_id_calls[] = {
+	{SYS_setuid, 1, false, false, false},  {SYS_setgid, 1, true, false, false},
+	{SYS_setreuid, 2, false, true, false}, {SYS_setregid, 2, true, true, false},
+	{SYS_setresuid, 3, false, true, false}, {SYS_setresgid, 3, true, true, false},
+	{SYS_setfsuid, 1, false, true, true},  {SYS_setfsgid, 1, true, true, true},
+};
+
+/* Every id of the view is the supervisor's own. */
+static bool changes_nothing(size_t call, const uint64_t args[6], uint32_t own)
+{
+	for (unsigned i = 0; i < set_id_calls[call].ids; i++) {
+		uint32_t id = (uint32_t)args[i];
+
+		if (id != own && !(set_id_calls[call].keeps && id == UINT32_MAX))
+			return false;
+	}
+	return true;
+}
+
 HANDLER(handle_set_id)
 {
-	uint64_t ids = args[0];
+	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++) {
+		uint32_t own = set_id_calls[i].group ? getegid() : geteuid();
 
-	switch (nr) {
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setfsuid:
-	case SYS_setfsgid:
-		if ((uint32_t)ids == 0)
-			return outcome_value(out, 0);
-		break;
-	case SYS_setreuid:
-	case SYS_setregid:
-		if (((uint32_t)args[0] == 0 || (uint32_t)args[0] == UINT32_MAX) &&
-		    ((uint32_t)args[1] == 0 || (uint32_t)args[1] == UINT32_MAX))
-			return outcome_value(out, 0);
-		break;
-	case SYS_setresuid:
-	case SYS_setresgid:
-		for (int i = 0; i < 3; i++) {
-			if ((uint32_t)args[i] != 0 && (uint32_t)args[i] != UINT32_MAX)
-				goto refused;
-		}
-		return outcome_value(out, 0);
-	default:
-		break;
+		if (set_id_calls[i].nr == nr && changes_nothing(i, args, own))
+			return outcome_value(out, set_id_calls[i].queries ? own : 0);
 	}
-refused:
 	return op_refuse_unserved(op, "changing ids or capabilities is not served in a view of root: run scrim as that user",
 				  -EPERM);
 }
