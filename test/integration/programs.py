@@ -35,7 +35,7 @@ LEAST = {
     "perl": {"openat": 20, "rename": 1, "unlink": 1},
     "python": {"openat": 300, "execve": 10, "unlink": 10},
     "make": {"execve": 40, "openat": 200},
-    "go": {"chdir": 1000, "execve": 20, "openat": 500},
+    "go": {"chdir": 2000, "execve": 1000, "openat": 2000},
     "node": {"execve": 20, "statx": 100, "chdir": 2000},
     "pipe": {"execve": 2000},
 }

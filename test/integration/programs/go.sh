@@ -60,7 +60,7 @@ func main() {
 				}
 				_, err := os.ReadFile("/etc/hostname")
 				check(err)
-				if i%50 == 0 {
+				if i%2 == 0 {
 					check(exec.Command("/bin/true").Run())
 				}
 			}
