@@ -42,6 +42,7 @@ struct log {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	pthread_t thread;
+	bool may_start; /* log_start() was called: no fork comes any more */
 	bool started, stop;
 	unsigned head, used;
 	struct entry ring[RING_SIZE];
@@ -204,7 +205,8 @@ static void *log_thread(void *userdata)
 	return NULL;
 }
 
-int log_start(struct log *log)
+/* The mutex is held. */
+static int start_thread(struct log *log)
 {
 	sigset_t all, before;
 
@@ -215,6 +217,18 @@ int log_start(struct log *log)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	log->started = error == 0;
 	return -error;
+}
+
+int log_start(struct log *log)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&log->mutex);
+	log->may_start = true;
+	if (log->used > 0)
+		error = start_thread(log);
+	pthread_mutex_unlock(&log->mutex);
+	return error;
 }
 
 static void copy(char *to, size_t size, const char *from)
@@ -247,6 +261,9 @@ void log_refusal(struct log *log, const struct log_event *event)
 		if (entry->path_len > 0)
 			memcpy(entry->path, event->path, entry->path_len);
 		log->used++;
+		/* Should it fail, the next refusal tries again, and what does not fit meanwhile is counted as lost. */
+		if (log->may_start && !log->started)
+			start_thread(log);
 		pthread_cond_signal(&log->wake);
 	}
 	pthread_mutex_unlock(&log->mutex);

@@ -58,7 +58,7 @@ struct log_config {
  * once more, exactly, as "path_bytes":"hex"; one cut at 512 bytes has "path_cut":true. The last line is
  * {"dropped":N} if events were lost.
  */
-/* Returns 0 or a negative errno; the thread is started by log_start(), which must follow any fork. */
+/* Returns 0 or a negative errno; the thread comes with the first refusal after log_start(), which must follow any fork. */
 int log_new(const struct log_config *config, struct log **ret);
 int log_start(struct log *log);
 /* Count and queue an event; its strings are copied (paths cut at 512 bytes). Thread-safe, never blocks on I/O. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -71,6 +72,17 @@ static void raise_limits(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
+/*
+ * Every ptrace stop of a caller would send us SIGCHLD, a dozen for each exec, and take some thread out of its wait for
+ * nothing. Ends are still waited for: waitpid(2) needs no signal.
+ */
+static void no_signals_for_stops(void)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
+
+	sigaction(SIGCHLD, &action, NULL);
+}
+
 static void free_guard(struct guard **guard)
 {
 	guard_free(*guard);
@@ -116,6 +128,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	if (error)
 		return error;
 	raise_limits();
+	no_signals_for_stops();
 	notify_sync_wake_up(launch.listener);
 	view->own_pids[0] = getpid();
 	view->own_pids[1] = launch.reaper;
@@ -138,9 +151,13 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 			      &workers);
 	if (error)
 		return errmsg_set(msg, error, "cannot start the workers: %s", strerror(-error));
+	_cleanup_close_ int reaper = (int)syscall(SYS_pidfd_open, launch.reaper, 0);
+	if (reaper < 0)
+		return errmsg_set(msg, -errno, "cannot watch the reaper: %s", strerror(errno));
 	error = launch_go(&launch);
 	if (error)
 		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
+	workers_watch(workers, reaper);
 	error = launch_wait(&launch);
 	if (config->stats_file)
 		write_stats(config->stats_file, workers, steer);

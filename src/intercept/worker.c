@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +24,8 @@
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
 
-#define WORKERS_DEFAULT 2
+/* Others come when a call is pending or takes long. */
+#define WORKERS_DEFAULT 1
 #define WORKER_STACK_BYTES (512 * 1024)
 /* While calls come the watch looks this often, and rests after so many looks without a call. */
 #define WATCH_NANOSECONDS 500000
@@ -37,7 +40,7 @@ struct workers {
 	_Atomic unsigned all; /* threads there are */
 	_Atomic uint64_t received;
 	_Atomic bool watch_rests;
-	sem_t watch;
+	int watch; /* eventfd that wakes the watch */
 	_Atomic uint64_t counts[SYSCALL_COUNTS];
 };
 
@@ -221,7 +224,7 @@ static void taken(struct workers *all)
 	if (notify_pending(all->config.listener))
 		let_receive(all);
 	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
-		sem_post(&all->watch);
+		eventfd_write(all->watch, 1);
 }
 
 /* Receive next, or where somebody does already, when it is this thread's turn. */
@@ -236,13 +239,25 @@ static void await_turn(struct workers *all)
 		;
 }
 
-/* A call that takes long (a slow disk, a lease to be broken) must not keep others from being received. */
-static void *watch_main(void *userdata)
+/* Until END_FD can be read (true), the watch is woken, or NANOSECONDS have passed (negative: never). */
+static bool watch_waits(struct workers *all, int end_fd, long nanoseconds)
 {
-	const struct timespec pause = {.tv_nsec = WATCH_NANOSECONDS};
-	struct workers *all = userdata;
+	const struct timespec pause = {.tv_nsec = nanoseconds};
+	struct pollfd polled[] = {{.fd = end_fd, .events = POLLIN},
+				  {.fd = nanoseconds < 0 ? all->watch : -1, .events = POLLIN}};
+	eventfd_t woken;
+
+	if (ppoll(polled, ARRAY_LEN(polled), nanoseconds < 0 ? NULL : &pause, NULL) <= 0)
+		return false;
+	if (polled[1].revents)
+		eventfd_read(all->watch, &woken);
+	return polled[0].revents != 0;
+}
+
+void workers_watch(struct workers *all, int end_fd)
+{
 	uint64_t before = 0;
-	unsigned idle = 0;
+	unsigned idle = WATCH_IDLE_LOOKS - 1; /* rests until the first call */
 
 	for (;;) {
 		uint64_t now = atomic_load(&all->received);
@@ -254,15 +269,14 @@ static void *watch_main(void *userdata)
 		if (idle >= WATCH_IDLE_LOOKS) {
 			atomic_store(&all->watch_rests, true);
 			/* Who takes a call from now on wakes the watch; who took one just before is seen here. */
-			if (atomic_load(&all->receiving) || !atomic_exchange(&all->watch_rests, false)) {
-				while (sem_wait(&all->watch) < 0)
-					;
-			}
+			if ((atomic_load(&all->receiving) || !atomic_exchange(&all->watch_rests, false)) &&
+			    watch_waits(all, end_fd, -1))
+				return;
 			idle = 0;
 		}
-		nanosleep(&pause, NULL);
+		if (watch_waits(all, end_fd, WATCH_NANOSECONDS))
+			return;
 	}
-	return NULL;
 }
 
 static void *worker_main(void *userdata)
@@ -357,11 +371,9 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 		return -ENOMEM;
 	all->config = *config;
 	sem_init(&all->turn, 0, 0);
-	sem_init(&all->watch, 0, 0);
 	all->receiving = 1;
-	error = start_thread(watch_main, all);
-	if (error)
-		return error;
+	all->watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	error = all->watch < 0 ? -errno : 0;
 	for (unsigned i = 0; i < initial && !error; i++)
 		error = spawn(all, i == 0);
 	if (error) {

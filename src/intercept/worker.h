@@ -31,5 +31,10 @@ struct workers_config {
 struct workers;
 
 int workers_start(const struct workers_config *config, struct workers **ret);
+/*
+ * The watch, which is the calling thread's until END_FD can be read: a call that takes long (a slow disk, a lease to be
+ * broken) must not keep others from being received.
+ */
+void workers_watch(struct workers *workers, int end_fd);
 /* How often the call with this number was answered by a worker (steered second halves not counted). */
 uint64_t workers_count(const struct workers *workers, int nr);

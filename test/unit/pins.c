@@ -76,6 +76,32 @@ static void none(void **state)
 	assert_int_equal(judged("f").visibility, VIS_SHOW);
 }
 
+/* What is not there is remembered, and only that: neighbours in name, and what lies beside and above, are found. */
+static void beside_the_absent(void **state)
+{
+	static const char *const rules[] = {"hide @/no/a",   "hide @/no/deep/er/b", "hide @/nobody",  "hide @/no/c",
+					    "hide @/is/no/d", "hide @/is/there",     "hide @/is/gone", "hide @/is/no/e",
+					    "hide @/is/too",  "hide @/nobody/under", "hide @/beside",  NULL};
+	static const char *const found[] = {"nobody", "is/there", "is/too", "beside"};
+
+	(void)state;
+	assert_int_equal(mkdir(path_of("is"), 0700), 0);
+	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+		char link_name[32];
+
+		fixture_file(base, found[i], "");
+		snprintf(link_name, sizeof(link_name), "link-%zu", i);
+		another(found[i], link_name);
+	}
+	fixture_view(&view, base, rules);
+	for (unsigned i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+		char link_name[32];
+
+		snprintf(link_name, sizeof(link_name), "link-%u", i);
+		assert_int_equal(judged(link_name).visibility, VIS_HIDE);
+	}
+}
+
 static void every_part_by_another_link(void **state)
 {
 	static const char *const rules[] = {"hide @/h", "deny @/d", "mask @/m", "append @/a", "readonly @/r", "mask @/two",
@@ -229,7 +255,7 @@ static int tests(void)
 {
 	const struct CMUnitTest list[] = {
 		TEST(none),
-		TEST(every_part_by_another_link),
+		TEST(beside_the_absent), TEST(every_part_by_another_link),
 		TEST(the_later_rule_wins),
 		TEST(directories_and_the_way_down),
 		TEST(symlinks_are_objects),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,16 +106,71 @@ static void insert(struct pins *pins, const struct pin *pin)
 	pins->table[slot].used = true;
 }
 
-/* Find the object of a literal rule, holding it while HELD is below the bound. Returns whether it exists. */
-static bool look_up(const char *path, size_t held, struct pin *pin)
+/* Looking for the objects of one policy: thousands of rules may name what is in a directory that is not there. */
+struct search {
+	size_t held;
+	size_t absent_len; /* 0: none */
+	char absent[PATH_MAX];
+	size_t present_len; /* 0: none */
+	char present[PATH_MAX];
+};
+
+static bool is_absent(const char *path)
 {
 	struct stat stat;
 
-	pin->fd = held < PINS_MAX ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+	return fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0 &&
+	       (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* PATH is not there: remember the uppermost of its directories that is not either. */
+static void remember_absent(struct search *search, const char *path)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	if (len == 0 || len >= PATH_MAX ||
+	    (len == search->present_len && memcmp(path, search->present, len) == 0))
+		return;
+	memcpy(search->present, path, len);
+	search->present[len] = '\0';
+	search->present_len = len;
+	if (!is_absent(search->present))
+		return;
+	search->present_len = 0;
+	for (size_t end = 1; end <= len; end++) {
+		if (path[end] != '/')
+			continue;
+		memcpy(search->absent, path, end);
+		search->absent[end] = '\0';
+		search->absent_len = end;
+		if (is_absent(search->absent))
+			return;
+	}
+	search->absent_len = 0; /* it came meanwhile */
+}
+
+static bool below_absent(const struct search *search, const char *path)
+{
+	return search->absent_len && strncmp(path, search->absent, search->absent_len) == 0 &&
+	       path[search->absent_len] == '/';
+}
+
+/* Find the object of a literal rule, holding it while fewer than the bound are held. Returns whether it exists. */
+static bool look_up(struct search *search, const char *path, struct pin *pin)
+{
+	struct stat stat;
+
+	if (path[0] != '/' || below_absent(search, path))
+		return false;
+	/* Looking is cheaper than opening, and most are not there. */
+	if (fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			remember_absent(search, path);
+		return false;
+	}
+	pin->fd = search->held < PINS_MAX ? open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -EBADF;
 	if (pin->fd < 0) {
 		pin->fd = -EBADF;
-		if (fstatat(AT_FDCWD, path, &stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-			return false;
 	} else if (fstat(pin->fd, &stat) < 0) {
 		pin->fd = safe_close(pin->fd);
 		return false;
@@ -128,25 +184,28 @@ int pins_new(const struct policy *policy, struct pins **ret)
 {
 	uint32_t count = policy_rule_count(policy);
 	struct pins *pins;
-	size_t literal = 0, size = 8, held = 0, kept = 0;
+	size_t literal = 0, size = 8, kept = 0;
+	_cleanup_free_ struct search *search = calloc(1, sizeof(*search));
 
 	for (uint32_t i = 0; i < count; i++)
 		literal += part_of(policy_rule(policy, i)) >= 0;
 	while (size < 2 * literal)
 		size *= 2;
 	pins = calloc(1, sizeof(*pins) + size * sizeof(pins->table[0]));
-	if (!pins)
+	if (!pins || !search) {
+		free(pins);
 		return -ENOMEM;
+	}
 	pins->mask = size - 1;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rule *rule = policy_rule(policy, i);
 		int part = part_of(rule);
 		struct pin pin = {.path = rule->canonical};
 
-		if (part < 0 || !look_up(rule->canonical, held, &pin))
+		if (part < 0 || !look_up(search, rule->canonical, &pin))
 			continue;
 		judge_at_home(policy, rule, (enum part)part, &pin);
-		held += pin.fd >= 0;
+		search->held += pin.fd >= 0;
 		kept++;
 		if (part == PART_VISIBILITY && pin.value[part] == VIS_HIDE)
 			pins->hidden = true;
