@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,10 +34,16 @@ int state_log_path(char *path, size_t size)
 	return (size_t)snprintf(path + len, size - len, "/last.log") < size - len ? 0 : -ENAMETOOLONG;
 }
 
-/* mkdir -p, private. */
+/* mkdir -p, private. A home that is not there ("/nonexistent" of system users) is not made. */
 static int make_directories(char *path)
 {
-	for (char *slash = path + 1;; slash++) {
+	const char *home = getenv("HOME");
+	size_t len = home ? strlen(home) : 0;
+	bool in_home = len && strncmp(path, home, len) == 0 && path[len] == '/';
+
+	if (in_home && access(home, F_OK) < 0)
+		return -errno;
+	for (char *slash = path + (in_home ? len : 0) + 1;; slash++) {
 		slash = strchrnul(slash, '/');
 		char byte = *slash;
 		*slash = '\0';

@@ -35,7 +35,7 @@ print(json.dumps(answers))
 def attack(directory, uid, stranger, *prefix):
     out = subprocess.run([*prefix, "python3", "-c", ATTACK, os.path.join(directory, "proc"), str(stranger)], cwd=directory,
                          user=uid, group=uid, extra_groups=[], stdout=subprocess.PIPE, check=True, timeout=60,
-                         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+                         env={"PATH": os.environ["PATH"], "HOME": directory})
     return json.loads(out.stdout)
 
 

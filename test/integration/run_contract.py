@@ -201,6 +201,9 @@ def test_log():
                "    except OSError as e: print(e.errno)")
     run("true")
     expect(os.path.exists(last), False, "no refusal, no file")
+    absent = os.path.join(HOME.name, "no-home")
+    run("cat", "/nonexistent-scrim-test", env=environment(HOME=absent))
+    expect(os.path.exists(absent), False, "a home that is not there is not made")
     p = run(*refused, hidden, "r", masked, "w", hidden, "r")
     expect((p.stdout, p.stderr), (b"2\n13\n2\n", b""), "no summary without a terminal")
     with open(last) as f:
