@@ -23,7 +23,7 @@ foreach(subject contract terminal lifetime)
     ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_as_user.sh $<TARGET_FILE:scrim> run_${subject}.py)
   # Terminals and lives of processes: one after the other, so that none waits for another's processor.
   set_tests_properties(integration.run_${subject} integration.run_${subject}_user
-    PROPERTIES LABELS integration TIMEOUT 300 RESOURCE_LOCK run)
+    PROPERTIES LABELS integration TIMEOUT 300 RUN_SERIAL TRUE)
 endforeach()
 scrim_test(integration.run_completion ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:scrim>
   ${CMAKE_SOURCE_DIR}/completions/scrim.bash)

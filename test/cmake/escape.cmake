@@ -33,6 +33,8 @@ scrim_escape(mask mask)
 scrim_escape(moves)
 scrim_escape_program(races)
 scrim_escape(races races)
+# A race that is to be run needs a processor for each side.
+set_tests_properties(escape.races escape.races.user PROPERTIES RUN_SERIAL TRUE)
 scrim_escape(verdicts)
 scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
   python3 ${escape}/escape_procfs.py $<TARGET_FILE:scrim>)
