@@ -270,11 +270,11 @@ int main(int argc, char **argv)
 		return flip(find(argv[1] + 5));
 
 	const struct attack *attack = find(argv[1]);
-	if (chdir(in_dir(at.top, attack->start ? attack->start : ".")) < 0) {
-		/* It may be elsewhere at the moment. */
-		if (!attack->start || chdir(in_dir(at.top, attack->to)) < 0)
+	/* Where the start is at this moment somebody outside decides, at any moment anew. */
+	for (int try = 0; chdir(in_dir(at.top, attack->start && try % 2 ? attack->to : attack->start ? attack->start : ".")) < 0;
+	     try++)
+		if (!attack->start || try > 100000)
 			broken("chdir: %s", strerror(errno));
-	}
 	if (attack->harmless)
 		set_words(attack->harmless, attack->prize);
 	if (attack->descriptor) {
