@@ -92,3 +92,12 @@ int fd_path(int fd, char *path, size_t cap, bool *ret_detached)
 		*ret_detached = !leads_to(path, fd);
 	return (int)len;
 }
+
+uint64_t fd_mount(int fd)
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return sx.stx_mnt_id;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FD_NAME_MAX 32
 
@@ -23,3 +24,6 @@ const char *fd_name_at(int fd, char name[FD_NAME_MAX], int *ret_dir);
  * Returns the length or a negative errno (-ENAMETOOLONG).
  */
 int fd_path(int fd, char *path, size_t cap, bool *ret_detached);
+
+/* The id of the mount that FD was reached through (statx(2)); 0 where the kernel does not say (before 5.8). */
+uint64_t fd_mount(int fd);

@@ -55,15 +55,6 @@ static const char *name_text(const struct walk *walk, char text[NAME_TEXT_MAX])
 	return text;
 }
 
-static uint64_t mount_of(int fd)
-{
-	struct statx sx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
-		return 0;
-	return sx.stx_mnt_id;
-}
-
 /* The file system or mount is really read-only: that comes before anything about the name. */
 static bool really_readonly(int fd)
 {
@@ -95,16 +86,9 @@ static int check_create(struct op *op, const struct walk *walk, bool directory)
 /* The last thing before a change: the caller still waits. Creating calls act with its umask (the worker's own). */
 static int ready(struct op *op, bool creating)
 {
-	mode_t mask;
-	int error;
+	int error = creating ? op_take_umask(op) : 0;
 
-	if (creating) {
-		error = op->caller->ops->umask(op->caller, &mask);
-		if (error)
-			return error;
-		umask(mask);
-	}
-	return op->caller->ops->validate(op->caller);
+	return error ? error : op->caller->ops->validate(op->caller);
 }
 
 static int done(long result, struct outcome *out)
@@ -186,13 +170,13 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 		return error;
 	/* A name that must not be told from an absent one: what would be said of an absent one comes first. */
 	if (target->last == LAST_NAME && !is_shown(target) && !target->slash &&
-	    mount_of(source->fd) != mount_of(target->parent_fd))
+	    fd_mount(source->fd) != fd_mount(target->parent_fd))
 		return -EXDEV;
 	error = check_create(op, target, false);
 	if (error)
 		return error;
 	/* Directories are refused by the kernel, which also knows what it says before that. */
-	if (!S_ISDIR(source->stat.st_mode) && mount_of(source->fd) == mount_of(target->parent_fd)) {
+	if (!S_ISDIR(source->stat.st_mode) && fd_mount(source->fd) == fd_mount(target->parent_fd)) {
 		error = judge(op, source, INTENT_LINK);
 		/* It stays what it is, and nothing lies beneath: two places with the same verdict are alike to it. */
 		if (!error && (source->detached || !same_verdict(&source->verdict, &target->verdict)))
@@ -343,7 +327,7 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 	enum intent target = exchange ? INTENT_MOVE : INTENT_REPLACE;
 	int error;
 
-	if (mount_of(from->parent_fd) != mount_of(to->parent_fd))
+	if (fd_mount(from->parent_fd) != fd_mount(to->parent_fd))
 		return -EXDEV;
 	if (from->last != LAST_NAME)
 		return -EBUSY;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 
@@ -57,6 +58,17 @@ int op_read_path(struct op *op, unsigned which, uint64_t address, bool empty_ok)
 	if (len == 0 && !empty_ok)
 		return -ENOENT;
 	op->text_len[which] = (size_t)len;
+	return 0;
+}
+
+int op_take_umask(struct op *op)
+{
+	mode_t mask;
+	int error = op->caller->ops->umask(op->caller, &mask);
+
+	if (error)
+		return error;
+	umask(mask);
 	return 0;
 }
 

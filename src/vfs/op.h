@@ -93,6 +93,12 @@ void op_begin(struct op *op, const struct view *view, struct caller *caller, int
  */
 int op_read_path(struct op *op, unsigned which, uint64_t address, bool empty_ok);
 
+/*
+ * Take the caller's umask, for a call that creates: the worker's fs_struct is its own (in a test, the process's).
+ * Returns 0 or a negative errno.
+ */
+int op_take_umask(struct op *op);
+
 /* Note the refusal (the first stands) of the name at WALK and return ERROR. */
 int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, int error);
 /* The same for a call refused whatever the policy; NOTE says why or names the remedy (static text). */

@@ -143,18 +143,6 @@ static int open_path(struct op *op, struct walk *walk, int dirfd, const struct o
 	return error ? error : open_errand(op, walk, how->flags, false, out);
 }
 
-/* Creating calls act with the caller's own umask: the worker's fs_struct is its own. */
-static int take_umask(struct op *op)
-{
-	mode_t mask;
-	int error = op->caller->ops->umask(op->caller, &mask);
-
-	if (error)
-		return error;
-	umask(mask);
-	return 0;
-}
-
 static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -172,7 +160,7 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 		return op_refuse(op, walk, REFUSAL_HIDDEN, walk->verdict.visibility_rule, -EACCES);
 	if (walk->verdict.write == WRITE_READONLY)
 		return op_refuse(op, walk, REFUSAL_READONLY, walk->verdict.write_rule, -EROFS);
-	error = take_umask(op);
+	error = op_take_umask(op);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
 	if (error)
@@ -214,7 +202,7 @@ static int create_file(struct op *op, struct walk *walk, const struct open_how *
 	if (!error)
 		error = judge(op, walk, access_intent(how->flags));
 	if (!error)
-		error = take_umask(op);
+		error = op_take_umask(op);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
 	if (error)

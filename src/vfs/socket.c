@@ -228,16 +228,14 @@ static int bind_at(int socket, const struct walk *walk, int base, const char *te
 static int bind_in_parent(struct op *op, int socket, const struct walk *walk)
 {
 	_cleanup_close_ int cwd = -EBADF;
-	mode_t mask;
 
-	int error = op->caller->ops->umask(op->caller, &mask);
+	int error = op_take_umask(op);
 	if (!error && op->text[0][0] != '/')
 		error = op->caller->ops->open_cwd(op->caller, &cwd);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
-	umask(mask);
 	still_begin();
 	error = bind_at(socket, walk, cwd >= 0 ? cwd : op->view->root_fd, op->text[0]);
 	still_end();

@@ -51,18 +51,9 @@ static int open_root(struct resolver *r)
 	return 0;
 }
 
-static uint64_t mount_of(int fd)
-{
-	struct statx sx;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
-		return 0;
-	return sx.stx_mnt_id;
-}
-
 static int check_xdev(const struct resolver *r, int next)
 {
-	return (r->resolve & RESOLVE_NO_XDEV) && mount_of(r->cur) != mount_of(next) ? -EXDEV : 0;
+	return (r->resolve & RESOLVE_NO_XDEV) && fd_mount(r->cur) != fd_mount(next) ? -EXDEV : 0;
 }
 
 /* Stand where absolute texts start: the root, or the scope's own for RESOLVE_IN_ROOT. */
@@ -106,7 +97,7 @@ static bool at_base(const struct resolver *r)
 	struct stat cur, base;
 
 	return fstat(r->cur, &cur) == 0 && fstat(r->base, &base) == 0 && cur.st_dev == base.st_dev &&
-	       cur.st_ino == base.st_ino && mount_of(r->cur) == mount_of(r->base);
+	       cur.st_ino == base.st_ino && fd_mount(r->cur) == fd_mount(r->base);
 }
 
 /* A directory that was moved meanwhile may have led out of the scope (path_is_under() of complete_walk()). */
