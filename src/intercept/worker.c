@@ -290,6 +290,7 @@ static void *worker_main(void *userdata)
 		abort();
 	umask(0);
 	for (;;) {
+		enum steer_expected expected;
 		struct outcome out;
 		int nr, error;
 
@@ -300,8 +301,9 @@ static void *worker_main(void *userdata)
 		if (error)
 			break;
 		taken(all);
-		if (steer_expects(all->config.steer, &worker->notif)) {
-			notify_continue(all->config.listener, worker->notif.id);
+		expected = steer_expects(all->config.steer, &worker->notif);
+		if (expected != STEER_STRANGE) {
+			steer_let(all->config.steer, &worker->notif, expected);
 			continue;
 		}
 		nr = worker->notif.data.nr;

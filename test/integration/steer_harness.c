@@ -306,10 +306,11 @@ static int judge(const struct harness *h, const struct seccomp_notif *notif, str
 static void serve(struct harness *h, const struct seccomp_notif *notif)
 {
 	atomic_fetch_add((_Atomic uint64_t *)&h->counts.received, 1);
-	if (steer_expects(h->steer, notif)) {
+	enum steer_expected expected = steer_expects(h->steer, notif);
+	if (expected != STEER_STRANGE) {
 		atomic_fetch_add((_Atomic uint64_t *)&h->counts.expected, 1);
 		if (!h->options->never_continue)
-			reply(h, notif->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+			steer_let(h->steer, notif, expected);
 		return;
 	}
 	struct steer_job job = {.fd = -1, .done = on_done, .userdata = h};

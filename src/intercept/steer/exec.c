@@ -31,6 +31,15 @@ int image_write(pid_t tid, uint64_t address, const void *bytes, size_t size)
 	return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
 }
 
+/* An open that need not be looked up: it is answered with the guard's descriptor. */
+static int image_open_guard(struct image *image, long *ret_result)
+{
+	struct call call = {.nr = SYS_openat, .args = {(uint64_t)(int64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC},
+			    .ip = image->syscall, .guard = true};
+
+	return tracee_call(image->t, &call, ret_result) < 0 ? -ESRCH : 0;
+}
+
 int image_call(struct image *image, int nr, const uint64_t args[6], long *ret_result)
 {
 	struct call call = {.nr = nr, .ip = image->syscall};
@@ -123,7 +132,7 @@ static int verify_maps(pid_t tid, struct maps_check *check)
 /* ---- the guard in the new image ---- */
 
 /* Its soft limit leaves no descriptor; an exec needs none natively. One more for a moment, where the hard limit has it. */
-static int with_room_for_fd(struct image *image, const uint64_t open_args[6], long *result)
+static int with_room_for_fd(struct image *image, long *result)
 {
 	struct rlimit was, more;
 	if (prlimit(image->t->tid, RLIMIT_NOFILE, NULL, &was) < 0)
@@ -137,7 +146,7 @@ static int with_room_for_fd(struct image *image, const uint64_t open_args[6], lo
 		if (prlimit(image->t->tid, RLIMIT_NOFILE, &more, NULL) < 0)
 			return 0;
 	}
-	int r = image_call(image, SYS_openat, open_args, result);
+	int r = image_open_guard(image, result);
 	if (r == 0)
 		prlimit(image->t->tid, RLIMIT_NOFILE, &was, NULL);
 	return r;
@@ -147,21 +156,10 @@ static int with_room_for_fd(struct image *image, const uint64_t open_args[6], lo
 static int map_guard(struct image *image)
 {
 	const struct steer_config *config = &image->t->steer->config;
-	char name[64];
-	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", config->vault, guard_fd(config->guard));
-	/* The text lies on top of the block for a moment: below, the stack may end. */
-	uint64_t at = image->t->saved.rsp;
-	if (image->block.count * 8 < sizeof(name))
-		return -EFAULT;
-	int r = image_write(image->t->tid, at, name, (size_t)len + 1);
-	if (r < 0)
-		return r;
-
 	long fd = -EIO, result = -EIO;
-	uint64_t open_args[6] = {(uint64_t)(int64_t)AT_FDCWD, at, O_RDONLY | O_CLOEXEC};
-	r = image_call(image, SYS_openat, open_args, &fd);
+	int r = image_open_guard(image, &fd);
 	if (r == 0 && fd == -EMFILE)
-		r = with_room_for_fd(image, open_args, &fd);
+		r = with_room_for_fd(image, &fd);
 	if (r < 0 || fd < 0)
 		return r < 0 ? r : (int)fd;
 	r = image_call(image, SYS_mmap,
@@ -177,8 +175,6 @@ static int map_guard(struct image *image)
 		r = image_call(image, GUARD_SYS_MSEAL, (uint64_t[6]){GUARD_ADDRESS, GUARD_BYTES}, &result);
 	if (r == 0)
 		r = image_call(image, SYS_close, (uint64_t[6]){(uint64_t)fd}, &result);
-	if (r == 0)
-		r = image_write(image->t->tid, at, image->block.words, sizeof(name));
 	return r;
 }
 

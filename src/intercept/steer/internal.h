@@ -17,6 +17,7 @@ struct expectation {
 	int nr;
 	uint64_t args[6];
 	uint64_t ip; /* instruction after the `syscall` we chose */
+	bool guard;  /* answered with a descriptor of the guard instead of being let run */
 	bool linked; /* by steer->expect_lock */
 	_Atomic bool consumed;
 };
@@ -75,6 +76,7 @@ struct call {
 	uint64_t args[6];
 	uint64_t ip; /* address of the `syscall` instruction */
 	unsigned flags;
+	bool guard; /* not run: its result is a descriptor of the guard, put at the lowest free number */
 };
 
 enum call_end {

@@ -2,11 +2,13 @@
 /* The queue of jobs, the threads that run them, and what the workers are told to expect. */
 #include "intercept/steer/steer.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -73,19 +75,19 @@ void expectation_unlink(struct steer *steer, struct expectation *e)
 	pthread_mutex_unlock(&steer->expect_lock);
 }
 
-bool steer_expects(struct steer *steer, const struct seccomp_notif *notif)
+enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif)
 {
 	/* The notification comes out of the kernel after the expectation was linked: relaxed is enough. */
 	if (atomic_load_explicit(&steer->expected, memory_order_relaxed) == 0)
-		return false;
-	bool found = false;
+		return STEER_STRANGE;
+	enum steer_expected found = STEER_STRANGE;
 	pthread_mutex_lock(&steer->expect_lock);
 	for (struct expectation *e = *bucket(steer, (pid_t)notif->pid); e; e = e->next) {
 		if (e->tid != (pid_t)notif->pid)
 			continue;
-		found = e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
-			memcmp(e->args, notif->data.args, sizeof(e->args)) == 0;
-		if (found) {
+		if (e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
+		    memcmp(e->args, notif->data.args, sizeof(e->args)) == 0) {
+			found = e->guard ? STEER_GIVE_GUARD : STEER_RUN;
 			atomic_store(&e->consumed, true);
 			unlink_locked(steer, e);
 		}
@@ -93,6 +95,23 @@ bool steer_expects(struct steer *steer, const struct seccomp_notif *notif)
 	}
 	pthread_mutex_unlock(&steer->expect_lock);
 	return found;
+}
+
+void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected)
+{
+	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+	if (expected == STEER_GIVE_GUARD) {
+		struct seccomp_notif_addfd add = {.id = notif->id,
+						  .flags = SECCOMP_ADDFD_FLAG_SEND,
+						  .srcfd = (uint32_t)guard_fd(steer->config.guard),
+						  .newfd_flags = O_CLOEXEC};
+		if (ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
+			return;
+		response = (struct seccomp_notif_resp){.id = notif->id, .error = -errno};
+	}
+	/* One that died meanwhile needs no answer. */
+	ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 /* ---- one job ---- */

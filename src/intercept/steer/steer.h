@@ -12,7 +12,7 @@
  * mediated), nor change the text, nor the descriptor.
  *
  * The steered call meets the filter again; steer_expects() recognises the notification by thread, number and
- * arguments, all of them fixed by the tracer at the syscall-entry stop, and only then it may be continued.
+ * arguments, all of them fixed by the tracer at the syscall-entry stop, and only then lets it continue.
  */
 #pragma once
 
@@ -90,12 +90,19 @@ struct steer *steer_free(struct steer *steer);
  */
 int steer_submit(struct steer *steer, const struct steer_job *job);
 
+enum steer_expected {
+	STEER_STRANGE, /* not one of ours */
+	STEER_RUN,
+	STEER_GIVE_GUARD,
+};
+
 /*
  * Is this notification the steered call itself, exactly as the tracer left it (thread, number, all arguments)? Then
- * the worker answers it with SECCOMP_USER_NOTIF_FLAG_CONTINUE. Cheap when nothing is in flight. Consumes the
- * expectation. For an exec the guard's page for the new image is prepared by the engine, not by the worker.
+ * steer_let() answers it. Cheap when nothing is in flight. Consumes the expectation.
  */
-bool steer_expects(struct steer *steer, const struct seccomp_notif *notif);
+enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif);
+/* Let it run, or (a new image's open of the guard's pages) give it the descriptor instead. */
+void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected);
 
 struct steer_stats {
 	uint64_t calls, execs;	    /* completed */

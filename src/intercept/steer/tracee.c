@@ -283,6 +283,7 @@ static int step_to_exit(struct tracee *t, const struct call *call, long *ret_res
 	t->expect.nr = call->nr;
 	memcpy(t->expect.args, call->args, sizeof(call->args));
 	t->expect.ip = call->ip + 2;
+	t->expect.guard = call->guard;
 	expectation_link(t->steer, &t->expect);
 	if (patience == PATIENCE_SLICE)
 		set_timer(t, SLICE_NS);
