@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/notify.h"
 
 #ifndef PIDFD_THREAD
@@ -29,28 +29,16 @@ static struct notify_caller *of(struct caller *caller)
 
 static int caller_read(struct caller *caller, uint64_t address, void *ret, size_t len)
 {
-	struct iovec local = {ret, len}, remote = {(void *)(uintptr_t)address, len};
-	ssize_t n;
+	ssize_t n = len ? memory_read(caller->tid, address, ret, len) : 0;
 
-	if (len == 0)
-		return 0;
-	n = process_vm_readv(caller->tid, &local, 1, &remote, 1, 0);
-	if (n == (ssize_t)len)
-		return 0;
-	return n < 0 && errno != EFAULT ? -errno : -EFAULT;
+	return n == (ssize_t)len ? 0 : n < 0 ? (int)n : -EFAULT;
 }
 
 static int caller_write(struct caller *caller, uint64_t address, const void *bytes, size_t len)
 {
-	struct iovec local = {(void *)(uintptr_t)bytes, len}, remote = {(void *)(uintptr_t)address, len};
-	ssize_t n;
+	ssize_t n = len ? memory_write(caller->tid, address, bytes, len) : 0;
 
-	if (len == 0)
-		return 0;
-	n = process_vm_writev(caller->tid, &local, 1, &remote, 1, 0);
-	if (n == (ssize_t)len)
-		return 0;
-	return n < 0 && errno != EFAULT ? -errno : -EFAULT;
+	return n == (ssize_t)len ? 0 : n < 0 ? (int)n : -EFAULT;
 }
 
 static ssize_t caller_read_string(struct caller *caller, uint64_t address, char *ret, size_t cap)

@@ -180,6 +180,7 @@ static int serve(struct worker *worker, struct outcome *out)
 	for (int i = 0; i < 6; i++)
 		args[i] = worker->notif.data.args[i];
 	error = handler(&worker->op, worker->notif.data.nr, args, out);
+	op_end(&worker->op);
 	/* What was read through the pid was the caller's only if it still waits; a dead one needs no answer. */
 	return error;
 }
@@ -287,8 +288,9 @@ static void *worker_main(void *userdata)
 
 	/* Own umask and working directory: creating calls borrow the caller's umask, bind its directory. */
 	if (unshare(CLONE_FS) < 0)
-		abort();
-	umask(0);
+		op_share_fs();
+	else
+		umask(0);
 	for (;;) {
 		enum steer_expected expected;
 		struct outcome out;

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,11 +95,27 @@ int fd_path(int fd, char *path, size_t cap, bool *ret_detached)
 	return (int)len;
 }
 
+/* The same number from proc(5), where statx(2) is not to be had. */
+static uint64_t mount_by_fdinfo(int fd)
+{
+	char name[48], text[512];
+	const char *line;
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	_cleanup_close_ int info = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t len = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	line = strstr(text, "mnt_id:");
+	return line ? strtoull(line + 7, NULL, 10) : 0;
+}
+
 uint64_t fd_mount(int fd)
 {
 	struct statx sx;
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 || !(sx.stx_mask & STATX_MNT_ID))
-		return 0;
+		return mount_by_fdinfo(fd);
 	return sx.stx_mnt_id;
 }

@@ -2,6 +2,8 @@
 #include "vfs/op.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -61,6 +63,24 @@ int op_read_path(struct op *op, unsigned which, uint64_t address, bool empty_ok)
 	return 0;
 }
 
+/* Where threads cannot have an fs_struct of their own (op_share_fs), one operation at a time has it. */
+static struct {
+	_Atomic bool shared;
+	pthread_mutex_t lock;
+	mode_t umask; /* of the process */
+} fs = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void op_share_fs(void)
+{
+	pthread_mutex_lock(&fs.lock);
+	if (!fs.shared) {
+		fs.umask = umask(0);
+		umask(fs.umask);
+		fs.shared = true;
+	}
+	pthread_mutex_unlock(&fs.lock);
+}
+
 int op_take_umask(struct op *op)
 {
 	mode_t mask;
@@ -68,8 +88,21 @@ int op_take_umask(struct op *op)
 
 	if (error)
 		return error;
+	if (atomic_load_explicit(&fs.shared, memory_order_relaxed) && !op->holds_fs) {
+		pthread_mutex_lock(&fs.lock);
+		op->holds_fs = true;
+	}
 	umask(mask);
 	return 0;
+}
+
+void op_end(struct op *op)
+{
+	if (!op->holds_fs)
+		return;
+	umask(fs.umask);
+	op->holds_fs = false;
+	pthread_mutex_unlock(&fs.lock);
 }
 
 static int refuse(struct op *op, const char *path, size_t path_len, enum refusal refusal, int32_t rule,

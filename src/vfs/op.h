@@ -80,6 +80,7 @@ struct op {
 	char text[2][PATH_MAX + 1]; /* path arguments as the caller gave them */
 	size_t text_len[2];
 	struct walk walk[2];
+	bool holds_fs; /* op_take_umask() made it the only one that may change the process's */
 	/* Scratch for content that goes to or comes from the caller (listings, xattrs, links). */
 	char scratch[2][64 * 1024 + 1];
 };
@@ -94,10 +95,17 @@ void op_begin(struct op *op, const struct view *view, struct caller *caller, int
 int op_read_path(struct op *op, unsigned which, uint64_t address, bool empty_ok);
 
 /*
- * Take the caller's umask, for a call that creates: the worker's fs_struct is its own (in a test, the process's).
- * Returns 0 or a negative errno.
+ * Take the caller's umask, for a call that creates: the worker's fs_struct is its own (in a test, the process's), or
+ * the operation's until op_end(). Returns 0 or a negative errno.
  */
 int op_take_umask(struct op *op);
+/*
+ * Threads have no fs_struct of their own here (unshare(2) is refused, as by Docker's default filter): operations that
+ * take a umask, or change the working directory after that, do so one after the other.
+ */
+void op_share_fs(void);
+/* The operation has done what it does; to be called before its answer. */
+void op_end(struct op *op);
 
 /* Note the refusal (the first stands) of the name at WALK and return ERROR. */
 int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, int error);

@@ -191,11 +191,8 @@ static int check_sticky(const struct op *op, const struct walk *walk)
 
 static int create_file(struct op *op, struct walk *walk, const struct open_how *how, struct outcome *out)
 {
-	struct open_how create = {
-		.flags = (how->flags | O_EXCL | O_CLOEXEC | O_NOCTTY) & ~(uint64_t)O_TRUNC,
-		.mode = how->mode,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
-	};
+	/* One name, and O_EXCL follows no link. */
+	int flags = (int)((how->flags | O_EXCL | O_CLOEXEC | O_NOCTTY) & ~(uint64_t)O_TRUNC);
 	_cleanup_close_ int fd = -EBADF;
 	int error = judge(op, walk, INTENT_CREATE);
 
@@ -208,8 +205,8 @@ static int create_file(struct op *op, struct walk *walk, const struct open_how *
 	if (error)
 		return error;
 	if (walk->verdict.write == WRITE_APPEND && (how->flags & O_ACCMODE) != O_RDONLY)
-		create.flags |= O_APPEND;
-	fd = (int)syscall(SYS_openat2, walk->parent_fd, walk->name, &create, sizeof(create));
+		flags |= O_APPEND;
+	fd = openat(walk->parent_fd, walk->name, flags, (mode_t)how->mode);
 	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,12 +12,27 @@
 #include "base/cleanup.h"
 #include "vfs/walk_parts.h"
 
+/* A container's filter knows no openat2(2): known once it has failed. */
+static _Atomic bool no_openat2;
+
 static int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
 	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
 	return fd < 0 ? -errno : (int)fd;
+}
+
+/* Is ERROR, which openat2 gave, the answer to the call and not to the path? */
+static bool is_absent(int error)
+{
+	if (error != -ENOSYS && error != -EPERM)
+		return false;
+	_cleanup_close_ int fd = sys_openat2(AT_FDCWD, "/", O_PATH, 0);
+	if (fd != -ENOSYS && fd != -EPERM)
+		return false;
+	atomic_store_explicit(&no_openat2, true, memory_order_relaxed);
+	return true;
 }
 
 /*
@@ -85,6 +101,8 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 	bool detached = false;
 	int fd;
 
+	if (atomic_load_explicit(&no_openat2, memory_order_relaxed))
+		return -EAGAIN;
 	if (text[0] == '/') {
 		walk->path_len = 0;
 		match_root(op->view->policy, &walk->state);
@@ -110,7 +128,7 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 			 O_PATH | (flags & WALK_FOLLOW ? 0 : O_NOFOLLOW) | (walk->slash ? O_DIRECTORY : 0),
 			 RESOLVE_NO_SYMLINKS);
 	if (fd < 0)
-		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) ? -EAGAIN : fd;
+		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) || is_absent(fd) ? -EAGAIN : fd;
 	walk->fd = fd;
 	if (fstat(fd, &walk->stat) < 0)
 		return -errno;

@@ -137,8 +137,6 @@ static void test_taken_away(void **state)
 	assert_complains(SYS_seccomp, ENOSYS, "no seccomp listener", "CONFIG_SECCOMP_FILTER");
 	assert_complains(SYS_seccomp, EBUSY, "already answers", "outside of it");
 	assert_complains(SYS_ptrace, EPERM, "ptrace", "SYS_PTRACE");
-	assert_complains(SYS_process_vm_readv, EPERM, "process_vm_readv", "SYS_PTRACE");
-	assert_complains(SYS_openat2, ENOSYS, "openat2", "allow it");
 	assert_complains(SYS_memfd_create, EACCES, "memfd", "forbids it");
 	assert_complains(SYS_mmap, EPERM, "0x10000", "forbids it");
 }
@@ -193,8 +191,9 @@ static void test_starts(void **state)
 	assert_start_refused(SYS_seccomp, EPERM, "seccomp(2) is refused");
 	assert_start_refused(SYS_seccomp, ENOSYS, "no seccomp listener");
 	assert_start_refused(SYS_ptrace, EPERM, "ptrace");
-	assert_start_refused(SYS_process_vm_readv, EPERM, "process_vm_readv");
-	assert_start_refused(SYS_openat2, ENOSYS, "openat2");
+	/* What there is another way for. */
+	assert_start_refused(SYS_process_vm_readv, EPERM, NULL);
+	assert_start_refused(SYS_openat2, ENOSYS, NULL);
 	assert_start_refused(SYS_memfd_create, EACCES, "memfd");
 	assert_start_refused(SYS_mmap, EPERM, "0x10000");
 	assert_start_refused(SYS_ioctl, EPERM, "cannot be passed");

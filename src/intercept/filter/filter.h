@@ -21,7 +21,7 @@ int filter_install(const struct sock_fprog *program);
 
 /*
  * Can this machine hold a view at all? Checks, in a throw-away child: user notification with WAIT_KILLABLE_RECV and
- * ADDFD, openat2, process_vm_readv on a child, ptrace of a grandchild (Yama scope 0 or 1), executable memfd mappings
+ * ADDFD, the memory of a child, ptrace of a grandchild (Yama scope 0 or 1), executable memfd mappings
  * at GUARD_ADDRESS (vm.mmap_min_addr), /proc mounted. The message names the remedy. There is no half-enforcing mode.
  */
 int filter_check_requirements(struct errmsg *msg);
@@ -31,7 +31,7 @@ int filter_check_requirements(struct errmsg *msg);
  * start failed. The command, under the filter and not yet let go, makes one notified call, filter_probe(); the
  * supervisor, having no other thread yet, receives it, reads the command's memory, seizes it, injects FD, answers, lets
  * go of it, in filter_prove(). Both return 0 or a negative errno: -ECHILD, the command died (REAPER_PIDFD: it ends then).
- * filter_probe() is async-signal-safe. filter_prove_calls(): openat2 and /proc, for the supervisor.
+ * filter_probe() is async-signal-safe. filter_prove_calls(): /proc, for the supervisor.
  */
 int filter_probe(void);
 int filter_prove(int listener, pid_t command, int reaper_pidfd, int fd);

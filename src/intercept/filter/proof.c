@@ -14,13 +14,13 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/seccomp.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/steer/guard.h"
 
 /* Notified under every policy, and without effect should anything let it through: a length of 0 is EINVAL. */
@@ -72,12 +72,9 @@ static int receive_probe(int listener, int reaper_pidfd, struct seccomp_notif *r
 static int read_mark(pid_t pid)
 {
 	char copy[sizeof(memory_mark)];
-	struct iovec mine = {.iov_base = copy, .iov_len = sizeof(copy)};
-	struct iovec theirs = {.iov_base = (void *)(uintptr_t)memory_mark, .iov_len = sizeof(copy)};
-
-	ssize_t n = process_vm_readv(pid, &mine, 1, &theirs, 1, 0);
+	ssize_t n = memory_read(pid, (uintptr_t)memory_mark, copy, sizeof(copy));
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	return n == sizeof(copy) && memcmp(copy, (const char *)memory_mark, sizeof(copy)) == 0 ? 0 : -EIO;
 }
 

@@ -23,17 +23,16 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include <linux/filter.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <linux/seccomp.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/steer/guard.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -45,7 +44,6 @@
 enum requirement {
 	NEED_ALL_MET,
 	NEED_PROCESSES, /* fork, pipes: the check itself could not run */
-	NEED_OPENAT2,
 	NEED_PROC,
 	NEED_GUARD,
 	NEED_LISTENER,
@@ -158,11 +156,9 @@ static volatile const char memory_mark[16] = "read me";
 static int read_memory_of(pid_t pid)
 {
 	char copy[sizeof(memory_mark)];
-	struct iovec mine = {.iov_base = copy, .iov_len = sizeof(copy)};
-	struct iovec theirs = {.iov_base = (void *)(uintptr_t)memory_mark, .iov_len = sizeof(copy)};
-	ssize_t n = process_vm_readv(pid, &mine, 1, &theirs, 1, 0);
+	ssize_t n = memory_read(pid, (uintptr_t)memory_mark, copy, sizeof(copy));
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	return n == sizeof(copy) ? 0 : -EIO;
 }
 
@@ -224,16 +220,6 @@ static struct finding judge_listener(void)
 	return finding;
 }
 
-static struct finding judge_openat2(void)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-	long fd = syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
-	if (fd < 0)
-		return unmet(NEED_OPENAT2, -errno);
-	close((int)fd);
-	return unmet(NEED_ALL_MET, 0);
-}
-
 static struct finding judge_proc(void)
 {
 	struct statfs fs;
@@ -244,10 +230,7 @@ static struct finding judge_proc(void)
 
 int filter_prove_calls(void)
 {
-	struct finding finding = judge_openat2();
-	if (finding.unmet == NEED_ALL_MET)
-		finding = judge_proc();
-	return finding.error;
+	return judge_proc().error;
 }
 
 static struct finding judge_guard(void)
@@ -269,7 +252,7 @@ static struct finding judge_guard(void)
 static struct finding judge_all(void)
 {
 	/* The listener before the rest: inside another view that is the answer that explains the others. */
-	static struct finding (*const judges[])(void) = {judge_listener, judge_openat2, judge_proc, judge_guard};
+	static struct finding (*const judges[])(void) = {judge_listener, judge_proc, judge_guard};
 	struct finding finding = unmet(NEED_ALL_MET, 0);
 	for (size_t i = 0; i < ARRAY_LEN(judges) && finding.unmet == NEED_ALL_MET; i++)
 		finding = judges[i]();
@@ -388,9 +371,6 @@ static int explain(struct finding finding, struct errmsg *msg)
 		return 0;
 	case NEED_PROCESSES:
 		return errmsg_set(msg, error, "cannot try what this machine allows: %s", text);
-	case NEED_OPENAT2:
-		return errmsg_set(msg, error, "openat2(2) is refused here (%s): in a container, allow it (its seccomp profile is older than 2020)",
-				  text);
 	case NEED_PROC:
 		return errmsg_set(msg, error, "/proc is not mounted (%s): mount -t proc proc /proc", text);
 	case NEED_GUARD:
@@ -400,7 +380,7 @@ static int explain(struct finding finding, struct errmsg *msg)
 	case NEED_ANSWERS:
 		return errmsg_set(msg, error, "a seccomp listener gets no notifications here: %s", text);
 	case NEED_MEMORY:
-		return explain_ptrace("reading a child's memory (process_vm_readv)", error, msg);
+		return explain_ptrace("reading a child's memory (process_vm_readv, /proc/PID/mem)", error, msg);
 	case NEED_PTRACE:
 		return explain_ptrace("tracing a descendant (ptrace)", error, msg);
 	case NEED_ADDFD:

@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/steer/image.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -21,14 +21,12 @@
 
 int image_read(pid_t tid, uint64_t address, void *bytes, size_t size)
 {
-	struct iovec local = {bytes, size}, remote = {(void *)address, size};
-	return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+	return memory_read(tid, address, bytes, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
 int image_write(pid_t tid, uint64_t address, const void *bytes, size_t size)
 {
-	struct iovec local = {(void *)bytes, size}, remote = {(void *)address, size};
-	return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -EFAULT;
+	return memory_write(tid, address, bytes, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
 /* An open that need not be looked up: it is answered with the guard's descriptor. */

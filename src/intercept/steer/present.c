@@ -16,9 +16,9 @@
 #include <linux/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/steer/image.h"
 
 #define BLOCK_MAX_BYTES (32u << 20)
@@ -52,8 +52,7 @@ int stack_block_read(pid_t tid, uint64_t rsp, struct stack_block *ret)
 		struct stack_block block = {.words = malloc(size)};
 		if (!block.words)
 			return -ENOMEM;
-		struct iovec local = {block.words, size}, remote = {(void *)rsp, size};
-		ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+		ssize_t got = memory_read(tid, rsp, block.words, size);
 		if (got > 0 && parse_block(&block, (size_t)got / 8)) {
 			*ret = block;
 			return 0;

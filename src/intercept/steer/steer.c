@@ -11,10 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "intercept/steer/internal.h"
 #include "intercept/steer/vdso.h"
 
@@ -186,10 +186,7 @@ static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned
 static long store_count(const struct tracee *t, uint64_t address, long result)
 {
 	uint32_t count = (uint32_t)result;
-	struct iovec local = {&count, sizeof(count)};
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the caller's */
-	struct iovec remote = {(void *)(uintptr_t)address, sizeof(count)};
-	return process_vm_writev(t->tid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof(count) ? 1 : -EFAULT;
+	return memory_write(t->tid, address, &count, sizeof(count)) == (ssize_t)sizeof(count) ? 1 : -EFAULT;
 }
 
 static long run_call(struct tracee *t, const struct steer_job *job, struct call *call)
