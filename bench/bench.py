@@ -1,147 +1,181 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run bench_calls natively, under the bare floors and in views; print one table and write JSON.
+"""Measure calls and programs natively, under bare floors, in views and under proot; print one table, write JSON.
 
-Usage: bench.py [--short] [--json FILE] SCRIM BENCH_CALLS BENCH_FLOOR
+Usage: bench.py [OPTION]... SCRIM DIRECTORY-OF-BENCH_CALLS-AND-BENCH_FLOOR
 
-Exit status 1 if a row is missing or no time at all; times themselves are judged by the reader.
+All columns of rows of calls run at once and are asked in turn, a few milliseconds each, many rounds: what the machine
+does besides hits all of them alike. Medians and minima are both kept; a row whose samples lie too far apart is marked.
+Exit status 1 if a row is missing or no time at all; whether times are good is judged by the reader, with the goals below
+the table.
 """
-
 import argparse
+import fnmatch
 import json
 import os
 import platform
-import shutil
-import statistics
-import subprocess
+import random
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 
-ROWS = ("open_close", "open_close_relative", "open_absent", "stat", "fstat", "access", "readlink", "create_unlink",
-        "readdir_100", "chdir", "exec", "read")
-FLOOR_ROWS = ("open_close", "open_close_relative", "open_absent", "stat", "fstat", "exec", "read")
-LITERALS, WILDCARDS = 10_000, 100
+from columns import MANY, NATIVE, SCRIM, VARIANTS, prefixes, start_columns
+from judge import FREE, PINNED, goals, summary
+from programs import programs, run
+from report import table
+
+KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_create", "open_close_path", "open_absent",
+         "stat", "lstat_relative", "fstat_libc", "access", "readlink", "create_unlink", "mkdir_rmdir", "rename_twice",
+         "chmod", "utimens", "futimens", "readdir_100", "chdir", "getcwd", "fork_exec", "read", "fstat_raw")
+SEVERAL = ("open_close", "stat")
+# A floor cannot install an O_PATH descriptor; calls it does not serve are native there and say nothing.
+FLOOR_KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_create", "open_absent", "stat",
+               "lstat_relative", "fstat_libc", "access", "readlink", "create_unlink", "readdir_100", "fork_exec", "read",
+               "fstat_raw")
+
+
+@dataclass
+class Row:
+    kind: str
+    doers: int = 1
+    how: str = "threads"
+
+    def name(self):
+        return self.kind if self.doers == 1 else f"{self.kind} x{self.doers} {self.how}"
+
+    def has(self, column):
+        if column in VARIANTS:
+            return self.kind in SEVERAL and self.doers == 1
+        return not column.startswith("floor") or self.kind in FLOOR_KINDS
 
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--short", action="store_true", help="a few turns of everything")
+    parser.add_argument("--quick", action="store_true", help="a few turns of everything, small trees, no build")
     parser.add_argument("--json", help="where the numbers go")
+    parser.add_argument("--rows", default="*", help="patterns of names, separated by commas (default: *)")
+    parser.add_argument("--places", default=f"{PINNED},{FREE}", help="pinned to one processor, free on all")
+    parser.add_argument("--rounds", type=int, help="of the rows of calls (default: 15; --quick: 3)")
+    parser.add_argument("--dir", help="where files are made (default: /dev/shm for rows of calls, whose journal no other "
+                        "load holds up; TMPDIR for programs)")
+    parser.add_argument("--nice", type=int, default=0, help="niceness of everything that is measured (root: negative)")
     parser.add_argument("scrim")
-    parser.add_argument("calls")
-    parser.add_argument("floor")
-    return parser.parse_args()
+    parser.add_argument("programs")
+    options = parser.parse_args()
+    options.calls = os.path.join(options.programs, "bench_calls")
+    options.floor = os.path.join(options.programs, "bench_floor")
+    options.source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    options.rounds = options.rounds or (3 if options.quick else 15)
+    options.batch = 1e6 if options.quick else 10e6  # nanoseconds that a sample takes
+    return options
 
 
-def environment():
-    kept = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD",)}
-    kept["LC_ALL"] = "C.UTF-8"
-    return kept
+def wanted(options, name):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in options.rows.split(","))
 
 
-def run(argv, cpus):
-    """Standard output. Pinned runs have everything, the supervisor too, on one processor."""
-    result = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            timeout=1200, env=environment(), preexec_fn=lambda: os.sched_setaffinity(0, cpus))
-    if result.returncode != 0:
-        sys.exit(f"{argv}: exit {result.returncode}\n{result.stdout}\n{result.stderr}")
-    return result.stdout
+def all_rows(options):
+    rows = [Row(kind) for kind in KINDS]
+    rows += [Row(kind, doers, "threads") for kind in SEVERAL for doers in (2, 4)] + [Row("open_close", 4, "processes")]
+    return [row for row in rows if wanted(options, row.name())]
 
 
-def many_rules(path):
-    with open(path, "w") as f:
-        for n in range(LITERALS):
-            f.write(f"hide /srv/secrets/{n % 100:02}/key-{n:05}\n")
-        for n in range(WILDCARDS):
-            f.write(f"hide /srv/*/private-{n:03}/**/*.key{n}\n")
+def turns_for(options, column, row):
+    once = column.ask(row, 3)
+    least = 3 if row.doers == 1 else 100  # doers do not all start at once
+    return max(least, min(20_000, int(options.batch / max(once, 100) / row.doers)))
 
 
-def starts(argv, cpus, count):
-    """Microseconds from the start of ARGV to its end, the median."""
-    took = []
-    for _ in range(count):
-        began = time.perf_counter()
-        run(argv, cpus)
-        took.append((time.perf_counter() - began) * 1e6)
-    return statistics.median(took)
+def measure_row(options, columns, row):
+    """{column: summary}, with the supervisor's context switches of a turn."""
+    columns = [column for column in columns if row.has(column.name)]
+    turns = {column.name: turns_for(options, column, row) for column in columns}
+    found = {column.name: [] for column in columns}
+    switches = {}
+    for _ in range(options.rounds):
+        for column in random.sample(columns, len(columns)):
+            found[column.name].append(column.ask(row, turns[column.name]))
+    for column in columns:
+        if column.supervisor() and row.doers == 1:
+            before = column.switches()
+            column.ask(row, turns[column.name])
+            switches[column.name] = round((column.switches() - before) / turns[column.name], 2)
+    cells = {name: summary(values) for name, values in found.items()}
+    for name, value in switches.items():
+        cells[name]["switches"] = value
+    return cells
 
 
-def measure(options, work):
-    rules = os.path.join(work, "many.conf")
-    many_rules(rules)
-    secret = os.path.join(work, "secret")
-    one = [options.scrim, "run", "--log", "/dev/null", "--hide", secret]
-    columns = {
-        "native": [],
-        "floor addfd_send": [options.floor, "addfd_send"],
-        "floor split": [options.floor, "split"],
-        "scrim 1 rule": one + ["--"],
-        "scrim 10,100 rules": [options.scrim, "run", "--log", "/dev/null", "-c", rules, "--"],
-    }
-    everywhere = os.sched_getaffinity(0)
-    places = {"one processor": {min(everywhere)}, "free": everywhere}
-    scale = "2" if options.short else "100"
-    calls, start = {}, {}
-    for place, cpus in places.items():
-        calls[place] = {}
+def measure_calls(options, cpus):
+    columns = start_columns(options, cpus)
+    rows = {row.name(): measure_row(options, columns, row) for row in all_rows(options)}
+    memory = {column.name: column.memory() for column in columns if column.name in (SCRIM, MANY)}
+    for column in columns:
+        column.end()
+    return rows, memory
+
+
+def measure_program(options, program, cpus):
+    found = prefixes(options.scrim, options.work)
+    columns = {name: found[name] for name in program.columns if name in found} | program.extra
+    found = {name: [] for name in columns}
+    for attempt in range(program.rounds + 1):
         for name, prefix in columns.items():
-            rows = FLOOR_ROWS if name.startswith("floor") else ROWS
-            calls[place][name] = json.loads(run(prefix + [options.calls, work, scale, *rows], cpus))
-        commands = {"native": ["/bin/true"], "scrim": one + ["--", "/bin/true"],
-                    "scrim 10,100 rules": columns["scrim 10,100 rules"] + ["/bin/true"]}
-        if shutil.which("bwrap"):
-            commands["bwrap"] = ["bwrap", "--dev-bind", "/", "/", "/bin/true"]
-        start[place] = {name: starts(argv, cpus, 3 if options.short else 50) for name, argv in commands.items()}
-    return calls, start
+            program.before()
+            took = run(prefix + program.argv, program.where, cpus)
+            # The first warms up; a build is long enough to be warm.
+            if attempt > 0 or program.rounds <= 3:
+                found[name].append(took * 1e9)
+        if attempt == 0 and program.rounds <= 3:
+            program.rounds -= 1
+    return {name: summary(values) for name, values in found.items()}
 
 
-def table(calls, start):
-    for place, columns in calls.items():
-        split = columns["floor split"]
-        print(f"\nmicroseconds a call, {place}; x: over native, f: over the floor that splits")
-        print(f"{'':20}" + "".join(f"{name:>26}" for name in columns))
-        for row in ROWS:
-            line = f"{row:20}"
-            for values in columns.values():
-                if row not in values:
-                    line += f"{'-':>26}"
-                    continue
-                ratio = f"x{values[row] / columns['native'][row]:.1f}"
-                floor = f"f{values[row] / split[row]:.2f}" if row in split else ""
-                line += f"{values[row] / 1000:12.2f} {ratio:>6} {floor:>6}"
-            print(line)
-        print(f"start and end of /bin/true, {place}: "
-              + ", ".join(f"{name} {value / 1000:.2f} ms" for name, value in start[place].items()))
+def measure(options):
+    everywhere = os.sched_getaffinity(0)
+    places = {PINNED: {min(everywhere)}, FREE: everywhere}
+    rows = [program for program in programs(options) if wanted(options, program.name)]
+    results = {}
+    for place in options.places.split(","):
+        calls, memory = measure_calls(options, places[place]) if all_rows(options) else ({}, {})
+        results[place] = {
+            "calls": calls,
+            "supervisor_kib": memory,
+            "programs": {program.name: measure_program(options, program, places[place]) for program in rows
+                         if place in program.places},
+        }
+    return results
 
 
-def plausible(calls, start):
-    """Complaints about rows that are missing or are no times."""
-    for place, columns in calls.items():
-        for name, values in columns.items():
-            for row in FLOOR_ROWS if name.startswith("floor") else ROWS:
-                value = values.get(row)
-                if not isinstance(value, (int, float)) or not 10 < value < 1e9:
-                    yield f"{place}, {name}, {row}: {value!r}"
-        for name, value in start[place].items():
-            if not 50 < value < 30e6:
-                yield f"{place}, start, {name}: {value!r}"
+def implausible(results):
+    """Complaints about cells that are no times."""
+    for place, result in results.items():
+        for row, cells in list(result["calls"].items()) + list(result["programs"].items()):
+            if NATIVE not in cells or SCRIM not in cells:
+                yield f"{place}, {row}: a column is missing"
+            for name, cell in cells.items():
+                if not 10 < cell["median"] < 3e12:
+                    yield f"{place}, {row}, {name}: {cell['median']} ns"
 
 
 def main():
     options = arguments()
-    with tempfile.TemporaryDirectory(prefix="scrim-bench-") as work:
-        with open(os.path.join(work, "secret"), "w") as f:
-            f.write("x")
-        calls, start = measure(options, work)
-    table(calls, start)
+    if options.nice:
+        os.nice(options.nice)
+    quiet = options.dir or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    with tempfile.TemporaryDirectory(prefix="scrim-bench-", dir=options.dir) as options.work, \
+            tempfile.TemporaryDirectory(prefix="scrim-bench-", dir=quiet) as options.calls_work:
+        results = measure(options)
+    found = goals(results)
+    table(results, found)
     if options.json:
-        with open(options.json, "w") as f:
+        with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg(),
-                       "nanoseconds": calls, "start_microseconds": start}, f, indent=1)
-    complaints = list(plausible(calls, start))
+                       "quick": options.quick, "nanoseconds": results,
+                       "goals": [vars(goal) | {"mark": goal.mark()} for goal in found]}, f, indent=1)
+    complaints = list(implausible(results))
     for complaint in complaints:
         print("FAIL:", complaint)
-    sys.exit(1 if complaints else 0)
+    sys.exit(1 if complaints or not results else 0)
 
 
 main()

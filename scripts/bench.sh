@@ -1,21 +1,28 @@
 #!/usr/bin/env bash
-# Measure: what calls cost natively, under the bare floor of a supervisor, and in a view; the start over bwrap's.
-# One table with ratios on standard output, the numbers as JSON beside it. A quiet machine gives better numbers.
-#   scripts/bench.sh [FILE.json]    (default: bench.json in the build directory)
-#   SCRIM_BENCH_BUILD=DIR           where to build (default: build/release)
-#   SCRIM_BENCH_SHORT=1             a few turns of everything
+# Measure: what calls and programs cost natively, under bare floors of a supervisor, in views and under proot.
+# One table with ratios and goals on standard output, the numbers as JSON beside it. All columns are measured in
+# alternation, so that a busy machine harms the ratios little; what it did harm is marked with "?".
+#   scripts/bench.sh [OPTION]...
+#     --quick                 a few turns of everything, small trees: half a minute instead of an hour
+#     --rows PATTERN,...      rows of calls and programs (default: all), e.g. --rows 'open_*,git_status'
+#     --places pinned,free    everything on one processor; on all of them
+#     --rounds N --dir DIR --nice N --json FILE (default: bench.json in the build directory)
+#   scripts/bench.sh --counts   system calls of the supervisor for each call instead: no times, the same everywhere
+#   SCRIM_BENCH_BUILD=DIR     where to build (default: build/release)
 set -eu
 cd "$(dirname "$0")/.."
 build=${SCRIM_BENCH_BUILD:-build/release}
-options=()
-if [ -n "${SCRIM_BENCH_SHORT:-}" ]; then options+=(--short); fi
+export PYTHONDONTWRITEBYTECODE=1
 
 # Into the log of the build, so that the table stands alone.
 mkdir -p "$build"
 if ! { cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
-	ninja -C "$build" scrim bench_calls bench_floor; } >"$build/bench.log" 2>&1; then
+	ninja -C "$build" scrim bench_calls bench_floor bench_count; } >"$build/bench.log" 2>&1; then
 	cat "$build/bench.log" >&2
 	exit 1
 fi
-exec env PYTHONDONTWRITEBYTECODE=1 python3 bench/bench.py "${options[@]}" --json "${1:-$build/bench.json}" \
-	"$build/src/scrim" "$build/bench/bench_calls" "$build/bench/bench_floor"
+if [ "${1:-}" = --counts ]; then
+	exec python3 test/integration/call_counts.py --show "$build/src/scrim" "$build/bench/bench_count" \
+		"$build/bench/bench_calls"
+fi
+exec python3 bench/bench.py --json "$build/bench.json" "$@" "$build/src/scrim" "$build/bench"

@@ -1,0 +1,9 @@
+# What can be asserted of speed on any machine: how many system calls a mediated call costs, and memory that stays flat.
+if(TARGET scrim)
+  # Built in bench/, whose directory comes after this one.
+  add_test(NAME integration.call_counts
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+      python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/call_counts.py $<TARGET_FILE:scrim> $<TARGET_FILE:bench_count>
+        $<TARGET_FILE:bench_calls>)
+  set_tests_properties(integration.call_counts PROPERTIES LABELS integration TIMEOUT 300)
+endif()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mediated call costs in system calls of the supervisor: at most what is written here.
+
+A guard against regressions that no time can be (machines and their load differ). Who makes a call cheaper writes the
+new number down; who has to make one dearer does so too, and says why in the commit.
+
+Usage: call_counts.py [--show] SCRIM BENCH_COUNT BENCH_CALLS
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+TURNS = 20
+# Calls of the worker that serves, from RECV on; and of the threads that steer. For each turn of bench_calls' rows.
+LIMITS = {
+    "open_close": (11, 0),
+    "open_close_write": (11, 0),
+    "open_close_relative": (14, 0),
+    "open_close_path": (8, 22),
+    "open_close_create": (22, 0),
+    "open_absent": (8, 0),
+    "stat": (9, 0),
+    "lstat_relative": (12, 0),
+    "fstat_libc": (7, 0),
+    "fstat_raw": (0, 0),
+    "access": (8, 0),
+    "readlink": (13, 0),
+    "create_unlink": (44, 0),
+    "mkdir_rmdir": (42, 0),
+    "rename_twice": (72, 0),
+    "chmod": (12, 0),
+    "utimens": (12, 0),
+    "futimens": (16, 0),
+    "readdir_100": (47, 0),
+    "chdir": (19, 22),
+    "getcwd": (8, 0),
+    "fork_exec": (134, 68),
+    "read": (0, 0),
+}
+# Rows that no filter sees; all others have to be mediated, or they prove nothing.
+UNTRAPPED = ("fstat_raw", "read")
+# A row's first call still counted from the row before, a step that a steer took twice.
+SLACK = {"worker": 0.5, "steer": 2}
+
+
+def measure(scrim, count, calls):
+    with tempfile.TemporaryDirectory(prefix="scrim-counts-") as work:
+        secret = os.path.join(work, "secret")
+        with open(secret, "w", encoding="utf-8") as f:
+            f.write("x")
+        result = subprocess.run([count, str(TURNS), ",".join(LIMITS), scrim, "run", "--log", "/dev/null", "--hide", secret,
+                                 "--", calls, work], stdout=subprocess.PIPE, timeout=240, check=True)
+    return json.loads(result.stdout)
+
+
+def complaints(rows):
+    for name, limits in LIMITS.items():
+        row = rows[name]
+        if (row["notifications"] >= 1) == (name in UNTRAPPED):
+            yield f"{name}: {row['notifications']} notifications a turn"
+        for who, limit in zip(("worker", "steer"), limits):
+            if row[who] > limit + SLACK[who]:
+                yield f"{name}: {row[who]} calls of the {who}, {limit} are allowed"
+                for sequence in row["sequences"]:
+                    yield f"    {sequence['times']} times {sequence['call']}: {sequence['made']}"
+
+
+def main():
+    arguments = sys.argv[1:]
+    show = arguments[0] == "--show"
+    rows = measure(*arguments[show:])
+    if show:
+        print(f"{'':20} notifications  worker   steer     (calls of the supervisor for each turn)")
+        for name, row in rows.items():
+            print(f"{name:20} {row['notifications']:13.2f} {row['worker']:7.2f} {row['steer']:7.2f}")
+            for sequence in row["sequences"]:
+                if sequence["times"] * 10 >= TURNS:
+                    print(f"    {sequence['call']:12} {sequence['length']:3}: {sequence['made']}")
+    found = list(complaints(rows))
+    for line in found:
+        print(line)
+    sys.exit(1 if found else 0)
+
+
+main()
