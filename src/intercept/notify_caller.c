@@ -12,11 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/memory.h"
+#include "intercept/description.h"
 #include "intercept/notify.h"
-
-#ifndef PIDFD_THREAD
-#define PIDFD_THREAD O_EXCL
-#endif
 
 #define PAGE 4096ul
 /* Longer chains of parents than this are not followed. */
@@ -117,25 +114,23 @@ static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
 
 static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
 {
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
+	struct notify_caller *self = of(caller);
 	int copy;
 
-	/* Before 6.9 there are no pidfds of threads; a thread with a descriptor table of its own is out of reach then. */
-	if (pidfd < 0) {
-		pid_t tgid;
-		int error = caller->ops->tgid(caller, &tgid);
-
-		if (error)
-			return error;
-		pidfd = (int)syscall(SYS_pidfd_open, tgid, 0);
-		if (pidfd < 0)
+	if (self->lent >= 0 && self->lent_number == fd) {
+		copy = fcntl(self->lent, F_DUPFD_CLOEXEC, 0);
+		if (copy < 0)
 			return -errno;
+		*ret_fd = copy;
+		return 0;
 	}
-	if (fd < 0)
-		return -EBADF;
-	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	copy = description_copy(caller, fd);
+	if (copy == DESCRIPTION_OUT_OF_REACH) {
+		self->wanted = fd;
+		return copy;
+	}
 	if (copy < 0)
-		return -errno;
+		return copy;
 	*ret_fd = copy;
 	return 0;
 }
@@ -255,6 +250,7 @@ void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd,
 	caller->caller.ops = &notify_caller_ops;
 	caller->listener = listener;
 	caller->proc_fd = proc_fd;
+	caller->lent = caller->wanted = -1;
 	caller->reaper = reaper;
 }
 
@@ -264,4 +260,24 @@ void notify_caller_begin(struct notify_caller *caller, const struct seccomp_noti
 	caller->id = notif->id;
 	caller->tgid = 0;
 	caller->has_umask = false;
+	caller->wanted = -1;
+}
+
+void notify_caller_lend(struct notify_caller *caller, int number, int copy)
+{
+	struct stat theirs, lent;
+
+	/* Something else may have been put there since, by a signal's handler or a sibling. */
+	if (caller->caller.ops->stat_object(&caller->caller, number, &theirs) == 0 && fstat(copy, &lent) == 0 &&
+	    theirs.st_dev == lent.st_dev && theirs.st_ino == lent.st_ino) {
+		caller->lent = copy;
+		caller->lent_number = number;
+	} else {
+		safe_close(copy);
+	}
+}
+
+void notify_caller_end(struct notify_caller *caller)
+{
+	caller->lent = safe_close(caller->lent);
 }

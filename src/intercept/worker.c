@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "intercept/description.h"
 #include "intercept/handlers.h"
+#include "intercept/lent.h"
 #include "intercept/notify.h"
 #include "intercept/notify_caller.h"
 #include "intercept/steer/steer.h"
@@ -41,6 +43,7 @@ struct workers {
 	_Atomic uint64_t received;
 	_Atomic bool watch_rests;
 	int watch; /* eventfd that wakes the watch */
+	struct lent *lent;
 	_Atomic uint64_t counts[SYSCALL_COUNTS];
 };
 
@@ -98,6 +101,18 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	log_refusal(all->config.log, &event);
 }
 
+static int submit(const struct worker *worker, const struct steer_job *job)
+{
+	int error = -EAGAIN;
+
+	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
+		error = steer_submit(worker->all->config.steer, job);
+		if (error == -EAGAIN)
+			sched_yield();
+	}
+	return error;
+}
+
 static int hand_over(struct worker *worker, struct outcome *out)
 {
 	struct errand *errand = &out->errand;
@@ -119,14 +134,10 @@ static int hand_over(struct worker *worker, struct outcome *out)
 		.done = steer_done,
 		.userdata = worker->all,
 	};
-	int error = -EAGAIN;
+	int error;
 
 	memcpy(job.args, errand->args, sizeof(job.args));
-	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
-		error = steer_submit(worker->all->config.steer, &job);
-		if (error == -EAGAIN)
-			sched_yield();
-	}
+	error = submit(worker, &job);
 	if (!error) {
 		/* The job owns them now. */
 		steal_fd(&out->fd);
@@ -135,14 +146,45 @@ static int hand_over(struct worker *worker, struct outcome *out)
 	return error;
 }
 
+static void keep_lent(const struct steer_job *job, int copy, void *userdata)
+{
+	struct workers *all = userdata;
+
+	lent_keep(all->lent, &job->notif, job->lent, copy);
+}
+
+/* The operation cannot do without a description that only the caller itself can give: it comes back with it. */
+static int let_lend(struct worker *worker)
+{
+	struct steer_job job = {
+		.kind = STEER_LEND,
+		.fd = -EBADF,
+		.notif = worker->notif,
+		.length_arg = -1,
+		.lent = worker->caller.wanted,
+		.keep = keep_lent,
+		.done = steer_done,
+		.userdata = worker->all,
+	};
+
+	return submit(worker, &job);
+}
+
 static void answer(struct worker *worker, int error, struct outcome *out)
 {
 	int listener = worker->all->config.listener;
 	uint64_t id = worker->notif.id;
 
 	/* Nothing the operation held of the caller's may outlive the reply. */
+	notify_caller_end(&worker->caller);
 	walk_release(&worker->op.walk[0]);
 	walk_release(&worker->op.walk[1]);
+	if (error == DESCRIPTION_OUT_OF_REACH && worker->caller.wanted >= 0) {
+		outcome_release(out);
+		error = let_lend(worker);
+		if (!error)
+			return;
+	}
 	if (!error && out->kind == OUT_ERRAND)
 		error = hand_over(worker, out);
 	if (error) {
@@ -267,7 +309,7 @@ void workers_watch(struct workers *all, int end_fd)
 		if (idle && !atomic_load(&all->receiving))
 			let_receive(all);
 		before = now;
-		if (idle >= WATCH_IDLE_LOOKS) {
+		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS) {
 			atomic_store(&all->watch_rests, true);
 			/* Who takes a call from now on wakes the watch; who took one just before is seen here. */
 			if ((atomic_load(&all->receiving) || !atomic_exchange(&all->watch_rests, false)) &&
@@ -294,7 +336,7 @@ static void *worker_main(void *userdata)
 	for (;;) {
 		enum steer_expected expected;
 		struct outcome out;
-		int nr, error;
+		int nr, error, give, number, copy;
 
 		if (!receives)
 			await_turn(all);
@@ -303,18 +345,20 @@ static void *worker_main(void *userdata)
 		if (error)
 			break;
 		taken(all);
-		expected = steer_expects(all->config.steer, &worker->notif);
+		expected = steer_expects(all->config.steer, &worker->notif, &give);
 		if (expected != STEER_STRANGE) {
-			steer_let(all->config.steer, &worker->notif, expected);
+			steer_let(all->config.steer, &worker->notif, expected, give);
 			continue;
 		}
 		nr = worker->notif.data.nr;
-		if (nr >= 0 && nr < SYSCALL_COUNTS)
-			atomic_fetch_add_explicit(&all->counts[nr], 1, memory_order_relaxed);
 		notify_caller_begin(&worker->caller, &worker->notif);
+		if (lent_fetch(all->lent, &worker->notif, &number, &copy))
+			notify_caller_lend(&worker->caller, number, copy);
+		else if (nr >= 0 && nr < SYSCALL_COUNTS)
+			atomic_fetch_add_explicit(&all->counts[nr], 1, memory_order_relaxed);
 		outcome_init(&out);
 		error = serve(worker, &out);
-		if (error && worker->op.refused.set && all->config.log)
+		if (error && error != DESCRIPTION_OUT_OF_REACH && worker->op.refused.set && all->config.log)
 			log_refused(worker, error);
 		answer(worker, error, &out);
 	}
@@ -377,7 +421,7 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 	sem_init(&all->turn, 0, 0);
 	all->receiving = 1;
 	all->watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	error = all->watch < 0 ? -errno : 0;
+	error = all->watch < 0 ? -errno : lent_new(&all->lent);
 	for (unsigned i = 0; i < initial && !error; i++)
 		error = spawn(all, i == 0);
 	if (error) {

@@ -199,10 +199,10 @@ int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out)
 int early_inotify(struct op *op, int fd, uint32_t mask)
 {
 	_cleanup_close_ int copy = -EBADF;
-	int flags;
+	int flags, error = target_share(op, fd, &copy, &flags);
 
-	if (target_share(op, fd, &copy, &flags) < 0)
-		copy = -1;
+	if (error && error != -EBADF)
+		return error;
 	/* The kernel looks at the path last: with a bad one, any other error is about the rest. */
 	if (syscall(SYS_inotify_add_watch, copy, (const char *)-1L, mask) >= 0 || errno == EFAULT)
 		return 0;

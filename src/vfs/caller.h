@@ -29,7 +29,10 @@ struct caller_ops {
 	int (*open_object)(struct caller *caller, int fd, int *ret_fd);
 	/* fstat() of what open_cwd (FD is AT_FDCWD) or open_object would open, without opening it. */
 	int (*stat_object)(struct caller *caller, int fd, struct stat *ret);
-	/* The caller's own open file description (shared offset and flags). Close it before replying. */
+	/*
+	 * The caller's own open file description (shared offset and flags). Close it before replying. What needs one asks
+	 * for it before it does anything: an error may mean that the operation will be begun anew.
+	 */
 	int (*share_fd)(struct caller *caller, int fd, int *ret_fd);
 	int (*umask)(struct caller *caller, mode_t *ret);
 	int (*tgid)(struct caller *caller, pid_t *ret);

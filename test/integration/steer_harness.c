@@ -306,11 +306,12 @@ static int judge(const struct harness *h, const struct seccomp_notif *notif, str
 static void serve(struct harness *h, const struct seccomp_notif *notif)
 {
 	atomic_fetch_add((_Atomic uint64_t *)&h->counts.received, 1);
-	enum steer_expected expected = steer_expects(h->steer, notif);
+	int give;
+	enum steer_expected expected = steer_expects(h->steer, notif, &give);
 	if (expected != STEER_STRANGE) {
 		atomic_fetch_add((_Atomic uint64_t *)&h->counts.expected, 1);
 		if (!h->options->never_continue)
-			steer_let(h->steer, notif, expected);
+			steer_let(h->steer, notif, expected, give);
 		return;
 	}
 	struct steer_job job = {.fd = -1, .done = on_done, .userdata = h};

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
@@ -29,18 +28,9 @@ int image_write(pid_t tid, uint64_t address, const void *bytes, size_t size)
 	return memory_write(tid, address, bytes, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
-/* An open that need not be looked up: it is answered with the guard's descriptor. */
-static int image_open_guard(struct image *image, long *ret_result)
-{
-	struct call call = {.nr = SYS_openat, .args = {(uint64_t)(int64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC},
-			    .ip = image->syscall, .guard = true};
-
-	return tracee_call(image->t, &call, ret_result) < 0 ? -ESRCH : 0;
-}
-
 int image_call(struct image *image, int nr, const uint64_t args[6], long *ret_result)
 {
-	struct call call = {.nr = nr, .ip = image->syscall};
+	struct call call = {.nr = nr, .ip = image->syscall, .give = -1};
 	memcpy(call.args, args, sizeof(call.args));
 	return tracee_call(image->t, &call, ret_result) < 0 ? -ESRCH : 0;
 }
@@ -129,35 +119,12 @@ static int verify_maps(pid_t tid, struct maps_check *check)
 
 /* ---- the guard in the new image ---- */
 
-/* Its soft limit leaves no descriptor; an exec needs none natively. One more for a moment, where the hard limit has it. */
-static int with_room_for_fd(struct image *image, long *result)
-{
-	struct rlimit was, more;
-	if (prlimit(image->t->tid, RLIMIT_NOFILE, NULL, &was) < 0)
-		return 0;
-	more = was;
-	more.rlim_cur = was.rlim_cur + 64;
-	if (more.rlim_cur > more.rlim_max)
-		more.rlim_max = more.rlim_cur; /* only with CAP_SYS_RESOURCE */
-	if (prlimit(image->t->tid, RLIMIT_NOFILE, &more, NULL) < 0) {
-		more.rlim_cur = more.rlim_max = was.rlim_max;
-		if (prlimit(image->t->tid, RLIMIT_NOFILE, &more, NULL) < 0)
-			return 0;
-	}
-	int r = image_open_guard(image, result);
-	if (r == 0)
-		prlimit(image->t->tid, RLIMIT_NOFILE, &was, NULL);
-	return r;
-}
-
 /* Map the guard's pages as guard_map_self() does. 0, -ESRCH or another error. */
 static int map_guard(struct image *image)
 {
 	const struct steer_config *config = &image->t->steer->config;
 	long fd = -EIO, result = -EIO;
-	int r = image_open_guard(image, &fd);
-	if (r == 0 && fd == -EMFILE)
-		r = with_room_for_fd(image, &fd);
+	int r = tracee_give(image->t, guard_fd(config->guard), image->syscall, &fd);
 	if (r < 0 || fd < 0)
 		return r < 0 ? r : (int)fd;
 	r = image_call(image, SYS_mmap,

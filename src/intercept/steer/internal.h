@@ -17,7 +17,7 @@ struct expectation {
 	int nr;
 	uint64_t args[6];
 	uint64_t ip; /* instruction after the `syscall` we chose */
-	bool guard;  /* answered with a descriptor of the guard instead of being let run */
+	int give;    /* answered with this descriptor of ours instead of being let run; -1: run */
 	bool linked; /* by steer->expect_lock */
 	_Atomic bool consumed;
 };
@@ -76,7 +76,7 @@ struct call {
 	uint64_t args[6];
 	uint64_t ip; /* address of the `syscall` instruction */
 	unsigned flags;
-	bool guard; /* not run: its result is a descriptor of the guard, put at the lowest free number */
+	int give; /* not run: its result is this descriptor of ours, put at the lowest free number; -1: run */
 };
 
 enum call_end {
@@ -98,6 +98,12 @@ int tracee_hold(struct tracee *t, const struct seccomp_notif *notif);
  */
 int tracee_call(struct tracee *t, const struct call *call, long *ret_result);
 
+/*
+ * Give the held caller the descriptor FD of ours, close-on-exec, at its lowest free number; where its soft limit leaves
+ * none, with one more for that moment. IP as in struct call. 0 and the number or a negative errno, or -ESRCH.
+ */
+int tracee_give(struct tracee *t, int fd, uint64_t ip, long *ret_number);
+
 /* Mask all its signals again, after a CALL_UNMASKED. 0 or -ESRCH. */
 int tracee_mask_all(struct tracee *t);
 
@@ -112,6 +118,8 @@ int tracee_finish_exec(struct tracee *t);
 int tracee_release(struct tracee *t, long result);
 /* Let it go on as if its own call NR had been interrupted, with the kernel's restart code RESULT. 0 or -ESRCH. */
 int tracee_release_interrupted(struct tracee *t, int nr, long result);
+/* Let it go on by making its own call NR anew, as after an interruption that nobody was to notice. 0 or -ESRCH. */
+int tracee_release_anew(struct tracee *t, int nr);
 /* Let a new image go on. 0 or -ESRCH. */
 int tracee_release_image(struct tracee *t);
 /* Kill it (SIGKILL to its process, counted) and reap. Returns -ESRCH, so that `return tracee_kill(t)` reads well. */
@@ -123,6 +131,9 @@ int tracee_kill(struct tracee *t);
  */
 long exec_run(struct tracee *t, const struct steer_job *job, const struct call *call, unsigned slot,
 	      const char *slot_text);
+
+/* Have the held caller lend what the job asks for, and let it go. 0, the negative errno it got, or -ESRCH. */
+long lend_run(struct tracee *t, const struct steer_job *job, unsigned slot);
 
 /* Is this one of the kernel's restart codes (-512 ...)? */
 static inline bool is_restart(long result)

@@ -75,7 +75,7 @@ void expectation_unlink(struct steer *steer, struct expectation *e)
 	pthread_mutex_unlock(&steer->expect_lock);
 }
 
-enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif)
+enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif, int *ret_give)
 {
 	/* The notification comes out of the kernel after the expectation was linked: relaxed is enough. */
 	if (atomic_load_explicit(&steer->expected, memory_order_relaxed) == 0)
@@ -87,7 +87,8 @@ enum steer_expected steer_expects(struct steer *steer, const struct seccomp_noti
 			continue;
 		if (e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
 		    memcmp(e->args, notif->data.args, sizeof(e->args)) == 0) {
-			found = e->guard ? STEER_GIVE_GUARD : STEER_RUN;
+			found = e->give >= 0 ? STEER_GIVE : STEER_RUN;
+			*ret_give = e->give;
 			atomic_store(&e->consumed, true);
 			unlink_locked(steer, e);
 		}
@@ -97,14 +98,14 @@ enum steer_expected steer_expects(struct steer *steer, const struct seccomp_noti
 	return found;
 }
 
-void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected)
+void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected, int give)
 {
 	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
-	if (expected == STEER_GIVE_GUARD) {
+	if (expected == STEER_GIVE) {
 		struct seccomp_notif_addfd add = {.id = notif->id,
 						  .flags = SECCOMP_ADDFD_FLAG_SEND,
-						  .srcfd = (uint32_t)guard_fd(steer->config.guard),
+						  .srcfd = (uint32_t)give,
 						  .newfd_flags = O_CLOEXEC};
 		if (ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
 			return;
@@ -232,13 +233,16 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	struct steer *steer = t->steer;
 	unsigned slot = guard_take_slot(steer->config.guard);
 	char text[GUARD_SLOT_BYTES];
-	struct call call = {.nr = job->nr, .ip = guard_syscall_address(steer->config.guard)};
+	struct call call = {.nr = job->nr, .ip = guard_syscall_address(steer->config.guard), .give = -1};
 	memcpy(call.args, job->args, sizeof(call.args));
-	fill_slot(steer, job, slot, text, &call);
+	if (job->kind != STEER_LEND)
+		fill_slot(steer, job, slot, text, &call);
 
 	long result = tracee_hold(t, &job->notif);
 	if (result == 0) {
-		result = job->kind == STEER_EXEC ? exec_run(t, job, &call, slot, text) : run_call(t, job, &call);
+		result = job->kind == STEER_LEND   ? lend_run(t, job, slot)
+			 : job->kind == STEER_EXEC ? exec_run(t, job, &call, slot, text)
+						   : run_call(t, job, &call);
 		count(steer, job, result);
 	} else if (result == -EPERM) {
 		atomic_fetch_add_explicit(&steer->busy, 1, memory_order_relaxed);

@@ -29,6 +29,7 @@
 enum steer_kind {
 	STEER_CALL, /* run nr(args) with one argument pointing to the slot; its result is the caller's result */
 	STEER_EXEC, /* execve of an approved ELF file, verified and presented as the kernel would have */
+	STEER_LEND, /* send us the description of its descriptor `lent`, then make its own call anew (lend.c) */
 };
 
 enum steer_slot {
@@ -61,6 +62,9 @@ struct steer_job {
 	bool may_block;	   /* signals stay deliverable: an interrupted call is handed back to the kernel's own restart
 			      logic as if the caller's original call had been interrupted */
 	struct exec_plan *exec; /* STEER_EXEC only; owned by the job (free()) */
+	/* STEER_LEND only: called with a copy, to be owned, while the caller is held still. Must not block. */
+	int lent;
+	void (*keep)(const struct steer_job *job, int copy, void *userdata);
 	/*
 	 * Called once in a steering thread when the job is over, before `fd` and `exec` are freed: RESULT is what the
 	 * caller got (negative errno, or >= 0), or -ESRCH when it died. May be NULL. Must not block.
@@ -93,16 +97,16 @@ int steer_submit(struct steer *steer, const struct steer_job *job);
 enum steer_expected {
 	STEER_STRANGE, /* not one of ours */
 	STEER_RUN,
-	STEER_GIVE_GUARD,
+	STEER_GIVE,
 };
 
 /*
  * Is this notification the steered call itself, exactly as the tracer left it (thread, number, all arguments)? Then
- * steer_let() answers it. Cheap when nothing is in flight. Consumes the expectation.
+ * steer_let() answers it. Cheap when nothing is in flight. Consumes the expectation. *RET_GIVE: for STEER_GIVE.
  */
-enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif);
-/* Let it run, or (a new image's open of the guard's pages) give it the descriptor instead. */
-void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected);
+enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif, int *ret_give);
+/* Let it run, or give it the descriptor GIVE of ours as what it has opened. */
+void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected, int give);
 
 struct steer_stats {
 	uint64_t calls, execs;	    /* completed */

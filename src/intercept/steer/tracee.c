@@ -9,11 +9,14 @@
  * afterwards would stop a process whose SIGCONT had come already.
  */
 #include <elf.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -283,7 +286,7 @@ static int step_to_exit(struct tracee *t, const struct call *call, long *ret_res
 	t->expect.nr = call->nr;
 	memcpy(t->expect.args, call->args, sizeof(call->args));
 	t->expect.ip = call->ip + 2;
-	t->expect.guard = call->guard;
+	t->expect.give = call->give;
 	expectation_link(t->steer, &t->expect);
 	if (patience == PATIENCE_SLICE)
 		set_timer(t, SLICE_NS);
@@ -334,6 +337,47 @@ int tracee_call(struct tracee *t, const struct call *call, long *ret_result)
 		*ret_result = result;
 		return r;
 	}
+}
+
+static int give(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+{
+	/* An open that need not be looked up. */
+	struct call call = {
+		.nr = SYS_openat, .args = {(uint64_t)(int64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC}, .ip = ip, .give = fd};
+
+	return tracee_call(t, &call, ret_number) < 0 ? -ESRCH : 0;
+}
+
+/* One more than its soft limit for a moment, where the hard limit has it. */
+static int give_with_room(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+{
+	struct rlimit was, more;
+	if (prlimit(t->tid, RLIMIT_NOFILE, NULL, &was) < 0)
+		return 0;
+	more = was;
+	more.rlim_cur = was.rlim_cur + 64;
+	if (more.rlim_cur > more.rlim_max)
+		more.rlim_max = more.rlim_cur; /* only with CAP_SYS_RESOURCE */
+	if (prlimit(t->tid, RLIMIT_NOFILE, &more, NULL) < 0) {
+		more.rlim_cur = more.rlim_max = was.rlim_max;
+		if (prlimit(t->tid, RLIMIT_NOFILE, &more, NULL) < 0)
+			return 0;
+	}
+	int r = give(t, fd, ip, ret_number);
+	if (r == 0)
+		prlimit(t->tid, RLIMIT_NOFILE, &was, NULL);
+	return r;
+}
+
+int tracee_give(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+{
+	long number = -EIO;
+	int r = give(t, fd, ip, &number);
+	if (r == 0 && number == -EMFILE)
+		r = give_with_room(t, fd, ip, &number);
+	if (r == 0)
+		*ret_number = number;
+	return r;
 }
 
 int tracee_finish_exec(struct tracee *t)
@@ -398,6 +442,16 @@ int tracee_release_interrupted(struct tracee *t, int nr, long result)
 	struct user_regs_struct regs = t->saved;
 	regs.rax = (unsigned long)result;
 	regs.orig_rax = (unsigned long)(long)nr;
+	return release(t, &regs);
+}
+
+int tracee_release_anew(struct tracee *t, int nr)
+{
+	/* Back to the `syscall` of two bytes; what it does is notified and judged afresh. */
+	struct user_regs_struct regs = t->saved;
+	regs.rip -= 2;
+	regs.rax = (unsigned long)(long)nr;
+	regs.orig_rax = ~0ull;
 	return release(t, &regs);
 }
 
