@@ -39,11 +39,15 @@ static int pidfd_of(struct caller *caller)
 			return fd < 0 ? -errno : fd;
 		atomic_store_explicit(&no_thread_pidfds, true, memory_order_relaxed);
 	}
+	/* Most callers are the first thread of their process. */
+	fd = (int)syscall(SYS_pidfd_open, tid, 0);
+	if (fd >= 0 || (errno != EINVAL && errno != ENOENT))
+		return fd < 0 ? -errno : fd;
 	error = caller->ops->tgid(caller, &tgid);
 	if (error)
 		return error;
-	/* A thread may have a descriptor table of its own; that this one has none has to be known. */
-	if (tgid != tid && syscall(SYS_kcmp, tgid, tid, KCMP_FILES, 0, 0) != 0)
+	/* Another may have a descriptor table of its own; that this one has none has to be known. */
+	if (syscall(SYS_kcmp, tgid, tid, KCMP_FILES, 0, 0) != 0)
 		return DESCRIPTION_OUT_OF_REACH;
 	fd = (int)syscall(SYS_pidfd_open, tgid, 0);
 	return fd < 0 ? -errno : fd;

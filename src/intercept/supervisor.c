@@ -47,8 +47,8 @@ static int write_stats(const char *path, const struct workers *workers, struct s
 	steer_get_stats(steer, &stats);
 	json_object_set_new(all, "mediated", mediated);
 	json_object_set_new(all, "steer",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)stats.calls, "execs",
-				      (json_int_t)stats.execs, "busy", (json_int_t)stats.busy, "died",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)stats.calls, "execs",
+				      (json_int_t)stats.execs, "lent", (json_int_t)stats.lent, "busy", (json_int_t)stats.busy, "died",
 				      (json_int_t)stats.died, "killed", (json_int_t)stats.killed, "signals_held",
 				      (json_int_t)stats.signals_held, "restarts", (json_int_t)stats.restarts));
 	if (json_dump_file(all, path, JSON_INDENT(1)) < 0)

@@ -44,7 +44,7 @@ struct steer {
 	struct expectation *expect[EXPECT_BUCKETS];
 	_Atomic unsigned expected; /* how many are linked */
 
-	_Atomic uint64_t calls, execs, busy, died, killed, signals_held, restarts;
+	_Atomic uint64_t calls, execs, lent, busy, died, killed, signals_held, restarts;
 };
 
 void expectation_link(struct steer *steer, struct expectation *e);

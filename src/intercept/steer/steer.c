@@ -222,6 +222,8 @@ static void count(struct steer *steer, const struct steer_job *job, long result)
 {
 	if (result == -ESRCH)
 		atomic_fetch_add_explicit(&steer->died, 1, memory_order_relaxed);
+	else if (job->kind == STEER_LEND)
+		atomic_fetch_add_explicit(&steer->lent, 1, memory_order_relaxed);
 	else if (job->kind == STEER_EXEC)
 		atomic_fetch_add_explicit(&steer->execs, 1, memory_order_relaxed);
 	else
@@ -415,6 +417,7 @@ void steer_get_stats(struct steer *steer, struct steer_stats *ret)
 	*ret = (struct steer_stats){
 		.calls = atomic_load(&steer->calls),
 		.execs = atomic_load(&steer->execs),
+		.lent = atomic_load(&steer->lent),
 		.busy = atomic_load(&steer->busy),
 		.died = atomic_load(&steer->died),
 		.killed = atomic_load(&steer->killed),

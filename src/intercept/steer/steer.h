@@ -110,6 +110,7 @@ void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum stee
 
 struct steer_stats {
 	uint64_t calls, execs;	    /* completed */
+	uint64_t lent;		    /* descriptions lent */
 	uint64_t busy;		    /* refused: already traced */
 	uint64_t died;		    /* the caller died in the middle */
 	uint64_t killed;	    /* killed by us: wrong image, deadline, a stop that cannot be */
