@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape fuzz (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory fuzz (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
-#   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime N/10, at least once)
+#   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
 # SCRIM_SOAK=1 is set for the tests; those with a loop of their own honour it:
 #   integration/lifetime_of_descriptions.py   30,000 turns of each kind instead of 3,000
+#   integration/memory_flat.py                a million opens and 10,000 processes instead of 30,000 and 300
 # The others are run again and again: what they do (races, storms of signals, real programs) differs each time.
 # Stops at the first failure, with its output.
 set -eu
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape fuzz; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory fuzz; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -56,9 +57,10 @@ for part in "$@"; do
 	steer) again "$rounds" '^steer\.' ;;
 	programs) again "$rounds" '^integration\.program_' ;;
 	escape) again "$rounds" '^escape\.' ;;
+	memory) again $(((rounds + 9) / 10)) '^integration\.memory_flat' ;;
 	fuzz) fuzz ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape fuzz" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory fuzz" >&2
 		exit 2
 		;;
 	esac

@@ -6,4 +6,8 @@ if(TARGET scrim)
       python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/call_counts.py $<TARGET_FILE:scrim> $<TARGET_FILE:bench_count>
         $<TARGET_FILE:bench_calls>)
   set_tests_properties(integration.call_counts PROPERTIES LABELS integration TIMEOUT 300)
+  add_test(NAME integration.memory_flat
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+      python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/memory_flat.py $<TARGET_FILE:scrim> $<TARGET_FILE:bench_calls>)
+  set_tests_properties(integration.memory_flat PROPERTIES LABELS integration TIMEOUT 900)
 endif()
