@@ -27,17 +27,22 @@ static bool getfd_is_absent(void)
 	return self >= 0 && copy < 0;
 }
 
-/* A pidfd by which the descriptors of thread TID are reached, DESCRIPTION_OUT_OF_REACH, or a negative errno. */
-static int pidfd_of(struct caller *caller)
+/*
+ * A pidfd by which the descriptors of the caller are reached, DESCRIPTION_OUT_OF_REACH, or a negative errno. OF_THREAD:
+ * it stands for this very thread, as long as that lives.
+ */
+static int pidfd_of(struct caller *caller, bool *ret_of_thread)
 {
 	pid_t tid = caller->tid, tgid;
 	int fd, error;
 
+	*ret_of_thread = !atomic_load_explicit(&no_thread_pidfds, memory_order_relaxed);
 	if (!atomic_load_explicit(&no_thread_pidfds, memory_order_relaxed)) {
 		fd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
 		if (fd >= 0 || errno != EINVAL)
 			return fd < 0 ? -errno : fd;
 		atomic_store_explicit(&no_thread_pidfds, true, memory_order_relaxed);
+		*ret_of_thread = false;
 	}
 	/* Most callers are the first thread of their process. */
 	fd = (int)syscall(SYS_pidfd_open, tid, 0);
@@ -53,24 +58,41 @@ static int pidfd_of(struct caller *caller)
 	return fd < 0 ? -errno : fd;
 }
 
-int description_copy(struct caller *caller, int fd)
+static int copy_by(int pidfd, int fd)
 {
-	int copy, error;
+	int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0), error = -errno;
 
-	if (fd < 0)
-		return -EBADF;
-	if (atomic_load_explicit(&no_getfd, memory_order_relaxed))
-		return DESCRIPTION_OUT_OF_REACH;
-	_cleanup_close_ int pidfd = pidfd_of(caller);
-	if (pidfd < 0)
-		return pidfd;
-	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 	if (copy >= 0)
 		return copy;
-	error = -errno;
 	if ((error == -EPERM || error == -ENOSYS) && getfd_is_absent()) {
 		atomic_store_explicit(&no_getfd, true, memory_order_relaxed);
 		return DESCRIPTION_OUT_OF_REACH;
 	}
 	return error;
+}
+
+int description_copy(struct caller *caller, int fd, struct description_pidfd *kept)
+{
+	bool of_thread;
+	int copy;
+
+	if (fd < 0)
+		return -EBADF;
+	if (atomic_load_explicit(&no_getfd, memory_order_relaxed))
+		return DESCRIPTION_OUT_OF_REACH;
+	if (kept->fd >= 0 && kept->tid == caller->tid) {
+		copy = copy_by(kept->fd, fd);
+		if (copy != -ESRCH)
+			return copy;
+	}
+	_cleanup_close_ int pidfd = pidfd_of(caller, &of_thread);
+	if (pidfd < 0)
+		return pidfd;
+	copy = copy_by(pidfd, fd);
+	if (of_thread) {
+		safe_close(kept->fd);
+		kept->fd = steal_fd(&pidfd);
+		kept->tid = caller->tid;
+	}
+	return copy;
 }

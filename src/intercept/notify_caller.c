@@ -124,7 +124,7 @@ static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
 		*ret_fd = copy;
 		return 0;
 	}
-	copy = description_copy(caller, fd);
+	copy = description_copy(caller, fd, &self->pidfd);
 	if (copy == DESCRIPTION_OUT_OF_REACH) {
 		self->wanted = fd;
 		return copy;
@@ -252,6 +252,7 @@ void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd,
 	caller->proc_fd = proc_fd;
 	caller->lent = caller->wanted = -1;
 	caller->reaper = reaper;
+	caller->pidfd = (struct description_pidfd){.fd = -EBADF};
 }
 
 void notify_caller_begin(struct notify_caller *caller, const struct seccomp_notif *notif)

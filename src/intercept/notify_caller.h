@@ -4,6 +4,7 @@
 
 #include <linux/seccomp.h>
 
+#include "intercept/description.h"
 #include "vfs/caller.h"
 
 struct notify_caller {
@@ -21,6 +22,7 @@ struct notify_caller {
 	 */
 	int wanted;
 	int lent, lent_number;
+	struct description_pidfd pidfd;
 };
 
 void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd, pid_t reaper);

@@ -117,10 +117,11 @@ static bool listed(const struct listing *listing, const struct entry *entry)
 	if (listing->pids && own_pid(view, name))
 		return false;
 	if (listing->by_name || listing->way) {
-		struct match_state state;
+		/* States are large: the walks' own, which a listing does not use otherwise. */
+		struct match_state *state = &listing->op->walk[1].state;
 
-		match_step(view->policy, listing->state, name, strlen(name), &state);
-		match_verdict(view->policy, &state, &verdict);
+		match_step(view->policy, listing->state, name, strlen(name), state);
+		match_verdict(view->policy, state, &verdict);
 	}
 	if (listing->by_identity)
 		pins_apply(view->pins, view->policy, listing->dev, entry->inode, &verdict);
@@ -276,7 +277,7 @@ static int look_up_rules(struct listing *listing, const struct stat *stat, struc
 	listing->pids = stat->st_dev == view->proc_dev && stat->st_ino == PROC_ROOT_INODE && view->own_pids[0];
 	if (!view->needs.hide && !view->needs.deny)
 		return 0;
-	listing->by_identity = pins_any_hidden(view->pins);
+	listing->by_identity = pins_any_hidden(view->pins, stat->st_dev);
 	len = fd_path(listing->fd, walk->path, sizeof(walk->path), &detached);
 	if (len == -ENAMETOOLONG &&
 	    deep_place(view->policy, listing->fd, state, walk->path, sizeof(walk->path), &walk->path_len) == 0) {
@@ -321,8 +322,8 @@ static int list(struct op *op, int fd, uint64_t buffer, unsigned count, bool leg
 {
 	_cleanup_close_ int shared = -EBADF;
 	_cleanup_(cleanup_unlock) pthread_mutex_t *lock = NULL;
-	struct listing listing = {.op = op, .in = op->scratch[0], .out = op->scratch[1]};
-	struct match_state state;
+	struct match_state *state = &op->walk[0].state;
+	struct listing listing = {.op = op, .in = op->scratch[0], .out = op->scratch[1], .state = state};
 	struct stat stat;
 	int error;
 
@@ -336,11 +337,10 @@ static int list(struct op *op, int fd, uint64_t buffer, unsigned count, bool leg
 		return -errno;
 	listing.fd = shared;
 	listing.dev = stat.st_dev;
-	listing.state = &state;
 	/* The kernel takes the count as an int: nothing fits a negative one. */
 	listing.limit = count > INT_MAX ? 0 : count < LISTING_MAX ? count : LISTING_MAX;
 	if (S_ISDIR(stat.st_mode)) { /* for others the kernel's own error comes from reading */
-		error = look_up_rules(&listing, &stat, &state);
+		error = look_up_rules(&listing, &stat, state);
 		if (error < 0)
 			return error;
 		lock = lock_directory(&stat);

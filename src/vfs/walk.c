@@ -217,13 +217,20 @@ static bool touches_content(const struct policy_needs *needs)
 
 int walk_descriptor(struct op *op, struct walk *walk, int fd)
 {
+	int object, error;
+
+	walk_release(walk);
+	error = walk_open_start(op, fd, &object);
+	return error ? error : walk_object(op, walk, object);
+}
+
+int walk_object(struct op *op, struct walk *walk, int fd)
+{
 	bool detached = false;
 	int error;
 
 	walk_release(walk);
-	error = walk_open_start(op, fd, &walk->fd);
-	if (error)
-		return error;
+	walk->fd = fd;
 	walk->exists = true;
 	if (fstat(walk->fd, &walk->stat) < 0)
 		return -errno;

@@ -82,6 +82,8 @@ int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, 
 
 /* The object behind a descriptor of the caller, as calls on descriptors need it: fd, stat, path, verdict. */
 int walk_descriptor(struct op *op, struct walk *walk, int fd);
+/* The same for an object behind a descriptor FD of our own, which the walk owns from now on, also after an error. */
+int walk_object(struct op *op, struct walk *walk, int fd);
 
 /*
  * Reopen the object with an access mode (open(2) FLAGS without creation flags) through /proc/self/fd.

@@ -59,6 +59,14 @@ static struct verdict judged(const char *name)
 	return verdict;
 }
 
+static dev_t device_of(const char *path)
+{
+	struct stat stat;
+
+	assert_int_equal(lstat(path, &stat), 0);
+	return stat.st_dev;
+}
+
 static void another(const char *name, const char *link_name)
 {
 	assert_int_equal(link(path_of(name), path_of(link_name)), 0);
@@ -72,7 +80,7 @@ static void none(void **state)
 	fixture_file(base, "f", "");
 	fixture_view(&view, base, rules);
 	assert_false(pins_any(view.view->pins));
-	assert_false(pins_any_hidden(view.view->pins));
+	assert_false(pins_any_hidden(view.view->pins, device_of(base)));
 	assert_int_equal(judged("f").visibility, VIS_SHOW);
 }
 
@@ -117,7 +125,8 @@ static void every_part_by_another_link(void **state)
 		another(*name, link_name);
 	}
 	fixture_view(&view, base, rules);
-	assert_true(pins_any_hidden(view.view->pins));
+	assert_true(pins_any_hidden(view.view->pins, device_of(base)));
+	assert_false(pins_any_hidden(view.view->pins, device_of("/proc")));
 	assert_int_equal(judged("link-h").visibility, VIS_HIDE);
 	assert_int_equal(judged("link-h").visibility_rule, 0);
 	assert_int_equal(judged("link-d").visibility, VIS_DENY);

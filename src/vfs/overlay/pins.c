@@ -22,10 +22,14 @@ struct pin {
 	bool used;
 };
 
+#define HIDDEN_DEVICES 8u
+
 /* Open addressing; several pins that are not held may have the same key. */
 struct pins {
 	size_t mask; /* table size - 1 */
-	bool hidden;
+	/* File systems with hidden objects; where there are more than there is room for, all are taken to have some. */
+	unsigned hidden_count;
+	dev_t hidden[HIDDEN_DEVICES];
 	struct pin table[];
 };
 
@@ -207,8 +211,11 @@ int pins_new(const struct policy *policy, struct pins **ret)
 		judge_at_home(policy, rule, (enum part)part, &pin);
 		search->held += pin.fd >= 0;
 		kept++;
-		if (part == PART_VISIBILITY && pin.value[part] == VIS_HIDE)
-			pins->hidden = true;
+		if (part == PART_VISIBILITY && pin.value[part] == VIS_HIDE && !pins_any_hidden(pins, pin.dev)) {
+			if (pins->hidden_count < HIDDEN_DEVICES)
+				pins->hidden[pins->hidden_count] = pin.dev;
+			pins->hidden_count++;
+		}
 		insert(pins, &pin);
 	}
 	if (kept == 0)
@@ -234,9 +241,15 @@ bool pins_any(const struct pins *pins)
 	return pins;
 }
 
-bool pins_any_hidden(const struct pins *pins)
+bool pins_any_hidden(const struct pins *pins, dev_t dev)
 {
-	return pins && pins->hidden;
+	if (!pins)
+		return false;
+	for (unsigned i = 0; i < pins->hidden_count && i < HIDDEN_DEVICES; i++) {
+		if (pins->hidden[i] == dev)
+			return true;
+	}
+	return pins->hidden_count > HIDDEN_DEVICES;
 }
 
 /* The inode number of what is not held may belong to another file by now. */

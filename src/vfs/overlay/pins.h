@@ -23,7 +23,7 @@ int pins_new(const struct policy *policy, struct pins **ret);
 struct pins *pins_free(struct pins *pins);
 /* Any pins at all (else lookups can be skipped)? */
 bool pins_any(const struct pins *pins);
-/* Is any of them hidden: must listings look at inode numbers? */
-bool pins_any_hidden(const struct pins *pins);
+/* Is any of them on the file system DEV hidden: must listings there look at inode numbers? */
+bool pins_any_hidden(const struct pins *pins, dev_t dev);
 /* Lay the rules of the pinned object that is (DEV, INO), if it is one, over VERDICT (later rule wins in each part). */
 void pins_apply(const struct pins *pins, const struct policy *policy, dev_t dev, ino_t ino, struct verdict *verdict);
