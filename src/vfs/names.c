@@ -44,7 +44,7 @@ static int find_name(struct op *op, unsigned which, int dirfd)
 	walk->verdict = (struct verdict){.visibility_rule = RULE_NONE, .content_rule = RULE_NONE, .write_rule = RULE_NONE};
 	match_root(op->view->policy, &walk->state);
 	return walk_resolve(op, walk, dirfd, op->text[which], op->text_len[which],
-			    WALK_PARENT | WALK_LAST_UNJUDGED, 0);
+			    WALK_PARENT | WALK_LAST_UNJUDGED | WALK_NAME, 0);
 }
 
 static const char *name_text(const struct walk *walk, char text[NAME_TEXT_MAX])
@@ -145,6 +145,13 @@ static bool same_verdict(const struct verdict *a, const struct verdict *b)
 	       (a->content == CONTENT_PLAIN || a->content_rule == b->content_rule);
 }
 
+/* No rule says anything about the name, whatever comes to stand there. */
+static bool is_plain(const struct walk *walk)
+{
+	return walk->verdict.visibility == VIS_SHOW && walk->verdict.content == CONTENT_PLAIN &&
+	       walk->verdict.write == WRITE_FREE;
+}
+
 /* The source of a link: the object itself, which may have no name yet (O_TMPFILE by its descriptor). */
 static int find_source(struct op *op, int dirfd, int flags)
 {
@@ -176,7 +183,8 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	if (error)
 		return error;
 	/* Directories are refused by the kernel, which also knows what it says before that. */
-	if (!S_ISDIR(source->stat.st_mode) && fd_mount(source->fd) == fd_mount(target->parent_fd)) {
+	if ((source->detached || !is_plain(source) || !is_plain(target)) && !S_ISDIR(source->stat.st_mode) &&
+	    fd_mount(source->fd) == fd_mount(target->parent_fd)) {
 		error = judge(op, source, INTENT_LINK);
 		/* It stays what it is, and nothing lies beneath: two places with the same verdict are alike to it. */
 		if (!error && (source->detached || !same_verdict(&source->verdict, &target->verdict)))
@@ -191,13 +199,6 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	error = done(linkat(AT_FDCWD, fd_name(source->fd, name), target->parent_fd, target->name, AT_SYMLINK_FOLLOW), out);
 	still_change_end();
 	return error;
-}
-
-/* No rule says anything about the name, whatever comes to stand there. */
-static bool is_plain(const struct walk *walk)
-{
-	return walk->verdict.visibility == VIS_SHOW && walk->verdict.content == CONTENT_PLAIN &&
-	       walk->verdict.write == WRITE_FREE;
 }
 
 /*
@@ -314,6 +315,17 @@ bool early_cut_name(struct op *op, unsigned which)
 	return true;
 }
 
+/* No rule says anything about either name, nor makes a difference between the two places: let the kernel speak. */
+static bool may_rename_freely(const struct op *op, const struct walk *from, const struct walk *to,
+			      const bool too_long[2])
+{
+	const struct policy *policy = op->view->policy;
+
+	return !too_long[0] && !too_long[1] && from->last == LAST_NAME && to->last == LAST_NAME && from->path_len > 0 &&
+	       to->path_len > 0 && is_plain(from) && is_plain(to) && match_equal(&from->state, &to->state) &&
+	       !match_is_anchor(policy, &from->state) && !match_is_anchor(policy, &to->state);
+}
+
 enum { RENAME_NOTHING = 1 };
 
 /*
@@ -327,6 +339,8 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 	enum intent target = exchange ? INTENT_MOVE : INTENT_REPLACE;
 	int error;
 
+	if (may_rename_freely(op, from, to, too_long))
+		return 0;
 	if (fd_mount(from->parent_fd) != fd_mount(to->parent_fd))
 		return -EXDEV;
 	if (from->last != LAST_NAME)

@@ -36,6 +36,8 @@ enum walk_flags {
 	 */
 	WALK_LAST_UNJUDGED = 1u << 3,
 	WALK_FILE = 1u << 4, /* with WALK_PARENT: a slash behind the last name is EISDIR, before the name is looked at */
+	/* With WALK_PARENT, for calls that act on the name and not on the object: `exists` means `stat` alone, no `fd`. */
+	WALK_NAME = 1u << 5,
 };
 
 enum walk_last {

@@ -310,6 +310,17 @@ static int check_proc(const struct resolver *r, int fd, const struct stat *stat)
 	return op_refuse_unserved(r->op, "procfs is served at /proc only", -EACCES);
 }
 
+static int stat_last_name(struct resolver *r, const char *name)
+{
+	struct walk *walk = r->walk;
+
+	if (fstatat(r->cur, name, &walk->stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+		return errno == ENOENT ? STEP_DONE : -errno;
+	walk->exists = true;
+	walk_apply_identity(r->op, walk);
+	return STEP_DONE;
+}
+
 /* The last name, for an operation on its parent. Returns STEP_DONE, STEP_ON (a link was followed) or an errno. */
 static int step_last_name(struct resolver *r, const char *name, size_t len, size_t dir_len)
 {
@@ -333,6 +344,8 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 			return error;
 		return (r->flags & WALK_LAST_UNJUDGED) ? STEP_DONE : walk_judge_visible(r->op, walk);
 	}
+	if (r->flags & WALK_NAME)
+		return stat_last_name(r, name);
 	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (next < 0)
 		return errno == ENOENT ? STEP_DONE : -errno;
