@@ -290,7 +290,15 @@ static void check_errand(const struct outcome *out)
 	require(syscall_find(errand->nr) != NULL);
 	require(errand->object_arg >= 0 && errand->object_arg < 6 && errand->length_arg >= -1 && errand->length_arg < 6);
 	require(errand->bytes.len <= sizeof(errand->bytes.data));
-	require(out->fd >= 0 || errand->verbatim || errand->message);
+	require(out->fd >= 0 || errand->verbatim || errand->messages || (errand->sockaddr && errand->error < 0));
+	for (unsigned i = 0; errand->messages && i < errand->messages->count; i++) {
+		const struct message *message = &errand->messages->item[i];
+
+		require(message->bytes.len <= sizeof(message->bytes.data));
+		require(!message->names || message->fd >= 0 || message->error < 0);
+		if (message->fd >= 0)
+			check_object(message->fd, false);
+	}
 	require(!errand->exec || errand->nr == SYS_execve || errand->nr == SYS_execveat);
 	if (errand->exec) {
 		require(errand->exec->prefix_count <= EXEC_PLAN_PREFIX_MAX);

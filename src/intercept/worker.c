@@ -123,12 +123,13 @@ static int hand_over(struct worker *worker, struct outcome *out)
 		.nr = errand->nr,
 		.slot_arg = errand->object_arg,
 		.length_arg = errand->length_arg,
-		.slot = errand->message     ? SLOT_MESSAGE
-			: errand->verbatim  ? SLOT_BYTES
-			: errand->sockaddr  ? SLOT_SOCKADDR
-					    : SLOT_PATH,
+		.slot = errand->messages   ? SLOT_MESSAGES
+			: errand->verbatim ? SLOT_BYTES
+			: errand->sockaddr ? SLOT_SOCKADDR
+					   : SLOT_PATH,
 		.bytes = errand->bytes,
-		.count_at = errand->count_at,
+		.messages = errand->messages,
+		.error = errand->error,
 		.may_block = errand->may_block,
 		.exec = errand->exec,
 		.done = steer_done,
@@ -142,6 +143,7 @@ static int hand_over(struct worker *worker, struct outcome *out)
 		/* The job owns them now. */
 		steal_fd(&out->fd);
 		errand->exec = NULL;
+		errand->messages = NULL;
 	}
 	return error;
 }
@@ -358,8 +360,9 @@ static void *worker_main(void *userdata)
 			atomic_fetch_add_explicit(&all->counts[nr], 1, memory_order_relaxed);
 		outcome_init(&out);
 		error = serve(worker, &out);
-		if (error && error != DESCRIPTION_OUT_OF_REACH && worker->op.refused.set && all->config.log)
-			log_refused(worker, error);
+		if ((error || out.errand.error) && error != DESCRIPTION_OUT_OF_REACH && worker->op.refused.set &&
+		    all->config.log)
+			log_refused(worker, error ? error : out.errand.error);
 		answer(worker, error, &out);
 	}
 	atomic_fetch_sub(&all->all, 1);

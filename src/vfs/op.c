@@ -24,6 +24,7 @@ void outcome_release(struct outcome *out)
 	out->fd = safe_close(out->fd);
 	free(out->errand.exec);
 	out->errand.exec = NULL;
+	out->errand.messages = messages_free(out->errand.messages);
 }
 
 int outcome_value(struct outcome *out, int64_t value)

@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "proc/exec_plan.h"
-#include "proc/slot_bytes.h"
+#include "proc/messages.h"
 #include "vfs/caller.h"
 #include "vfs/view.h"
 #include "vfs/walk.h"
@@ -36,13 +36,16 @@ struct errand {
 	int length_arg;	  /* or -1 */
 	/*
 	 * Calls on sockets (as enum steer_slot has it). `verbatim`: no object, that argument points to a copy of `bytes`.
-	 * `message`: to a msghdr (the first bytes of `bytes`) whose name is the object as a sockaddr_un, or without an
-	 * object (fd < 0) the rest of `bytes`.
+	 * `messages` (owned): to one message after the other.
 	 */
 	bool verbatim;
-	bool message;
 	struct slot_bytes bytes;
-	uint64_t count_at; /* not 0: there the caller gets the result as 32 bits; its own result is then 1 */
+	struct messages *messages;
+	/*
+	 * Why the name could not be looked up (0: it could). With `sockaddr` there is no object then: the name leads to
+	 * nothing, and ENOENT of the call becomes this.
+	 */
+	int error;
 	bool may_block;
 	struct exec_plan *exec; /* execve: how it is verified and presented (malloc'ed, owned); else NULL */
 };

@@ -64,12 +64,57 @@ static void end(void)
 
 /* ---- carrying out errands as steering does ---- */
 
-static socklen_t name_object(struct sockaddr_un *name)
+static socklen_t name_object(struct sockaddr_un *name, int fd)
 {
 	memset(name, 0, sizeof(*name));
 	name->sun_family = AF_UNIX;
-	return (socklen_t)PATH_AT +
-	       (socklen_t)snprintf(name->sun_path, sizeof(name->sun_path), "/proc/self/fd/%d", out.fd) + 1;
+	int len = fd >= 0 ? snprintf(name->sun_path, sizeof(name->sun_path), "/proc/self/fd/%d", fd)
+			  : snprintf(name->sun_path, sizeof(name->sun_path), "/proc/self/-");
+	return (socklen_t)PATH_AT + (socklen_t)len + 1;
+}
+
+static long carry_out_message(const struct message *message, uint64_t args[6])
+{
+	_Alignas(8) unsigned char slot[256] = {0};
+	struct msghdr *header = (struct msghdr *)slot;
+	unsigned len = message->bytes.len;
+	struct sockaddr_un name;
+
+	memcpy(slot, message->bytes.data, len);
+	if (message->names) {
+		assert_true(message->fd >= 0 || message->error < 0);
+		header->msg_namelen = name_object(&name, message->fd);
+		memcpy(slot + sizeof(*header), &name, header->msg_namelen);
+		len += header->msg_namelen;
+	}
+	header->msg_name = len > sizeof(*header) ? slot + sizeof(*header) : NULL;
+	args[out.errand.object_arg] = (uintptr_t)slot;
+	long result = syscall(out.errand.nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	if (result < 0)
+		return errno == ENOENT && message->error ? message->error : -errno;
+	if (out.errand.messages->counted) {
+		uint32_t count = (uint32_t)result;
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+		memcpy((void *)(uintptr_t)message->count_at, &count, sizeof(count));
+	}
+	return result;
+}
+
+static long carry_out_messages(uint64_t args[6])
+{
+	const struct messages *messages = out.errand.messages;
+	long sent = messages->before, result = 0;
+
+	assert_true(messages->count > 0 && out.fd < 0);
+	for (unsigned i = 0; i < messages->count; i++) {
+		result = carry_out_message(&messages->item[i], args);
+		if (result < 0)
+			break;
+		sent++;
+		if ((size_t)result < messages->item[i].whole)
+			break;
+	}
+	return messages->counted && sent ? sent : result;
 }
 
 static long carry_out(void)
@@ -80,19 +125,13 @@ static long carry_out(void)
 	struct sockaddr_un name;
 
 	memcpy(args, errand->args, sizeof(args));
+	if (errand->messages)
+		return carry_out_messages(args);
 	args[errand->object_arg] = (uintptr_t)slot;
 	memcpy(slot, errand->bytes.data, errand->bytes.len);
-	if (errand->message) {
-		struct msghdr *header = (struct msghdr *)slot;
-		unsigned len = errand->bytes.len;
-		if (out.fd >= 0) {
-			header->msg_namelen = name_object(&name);
-			memcpy(slot + sizeof(*header), &name, header->msg_namelen);
-			len += header->msg_namelen;
-		}
-		header->msg_name = len > sizeof(*header) ? slot + sizeof(*header) : NULL;
-	} else if (errand->sockaddr) {
-		args[errand->length_arg] = name_object(&name);
+	if (errand->sockaddr) {
+		assert_true(out.fd >= 0 || errand->error < 0);
+		args[errand->length_arg] = name_object(&name, out.fd);
 		memcpy(slot, &name, sizeof(name));
 	} else {
 		assert_true(errand->verbatim);
@@ -100,13 +139,8 @@ static long carry_out(void)
 	}
 	long result = syscall(errand->nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 	if (result < 0)
-		return -errno;
-	if (!errand->count_at)
-		return result;
-	uint32_t count = (uint32_t)result;
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
-	memcpy((void *)(uintptr_t)errand->count_at, &count, sizeof(count));
-	return 1;
+		return errno == ENOENT && errand->error ? errand->error : -errno;
+	return result;
 }
 
 /* The call through the view, int arguments with junk above. */
@@ -618,9 +652,13 @@ static void no_path_is_passed_on(void **state)
 			close(fd);
 			if (out.kind != OUT_ERRAND || out.fd >= 0)
 				continue;
-			size_t at = out.errand.message ? sizeof(struct msghdr) : 0;
-			assert_int_equal(out.errand.bytes.len, at + PATH_AT + 7);
-			assert_int_equal(out.errand.bytes.data[at + PATH_AT], 0);
+			const struct messages *messages = out.errand.messages;
+			const struct slot_bytes *bytes = messages ? &messages->item[0].bytes : &out.errand.bytes;
+			size_t at = messages ? sizeof(struct msghdr) : 0;
+			if (messages && messages->item[0].names)
+				continue;
+			assert_int_equal(bytes->len, at + PATH_AT + 7);
+			assert_int_equal(bytes->data[at + PATH_AT], 0);
 		}
 	}
 	lose_zoo();
@@ -663,21 +701,55 @@ static void two_datagrams(void **state)
 	/* None at all. */
 	args[2] = 0;
 	assert_int_equal(viewed(SYS_sendmmsg, args), 0);
-	/* To a name in the file system: the first of several. */
-	int target = make_socket("target", SOCK_DGRAM, false);
-	address_count = 0;
-	make_message(&messages[0], iov[0], add_path("target"));
-	int unix_client = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	args[0] = (uint64_t)unix_client;
-	args[2] = 3;
-	assert_int_equal(viewed(SYS_sendmmsg, args), 1);
-	assert_int_equal(messages[0].msg_len, sizeof(data));
-	assert_int_equal(recv(target, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(data));
-	assert_int_equal(recv(target, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
-	close(unix_client);
-	close(target);
 	close(server);
 	close(client);
+	end();
+}
+
+/* To names in the file system: as far as they are there; each is looked up once, and so many at most. */
+static void many_datagrams(void **state)
+{
+	enum { COUNT = 80 };
+	static struct mmsghdr messages[COUNT];
+	static struct iovec iov[COUNT][2];
+	char bytes[16], name[16];
+
+	(void)state;
+	begin(bystanders);
+	int target = make_socket("target", SOCK_DGRAM, false);
+	int client = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const uint64_t args[6] = {(uint64_t)client, (uintptr_t)messages, 4};
+	address_count = 0;
+	for (size_t i = 0; i < 4; i++)
+		make_message(&messages[i], iov[i], add_path(i == 3 ? "absent" : "target"));
+	assert_int_equal(viewed(SYS_sendmmsg, args), 3);
+	assert_true(out.errand.messages->item[0].owned && !out.errand.messages->item[1].owned);
+	assert_int_equal(out.errand.messages->item[0].fd, out.errand.messages->item[2].fd);
+	assert_int_equal(out.errand.error, -ENOENT);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(messages[i].msg_len, sizeof(data));
+		assert_int_equal(recv(target, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(data));
+	}
+	assert_int_equal(recv(target, bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+	for (size_t i = 0; i < COUNT; i++) {
+		address_count = 0;
+		snprintf(name, sizeof(name), "t%zu", i);
+		assert_int_equal(link("target", name), 0);
+		struct address *to = malloc(sizeof(*to));
+		*to = *add_path(name);
+		to->bytes = to->raw;
+		make_message(&messages[i], iov[i], to);
+	}
+	const uint64_t all[6] = {(uint64_t)client, (uintptr_t)messages, COUNT, MSG_DONTWAIT};
+	outcome_release(&out);
+	outcome_init(&out);
+	op_begin(the_op, view.view, &fake.caller, SYS_sendmmsg);
+	assert_int_equal(handle_sendmmsg(the_op, SYS_sendmmsg, all, &out), 0);
+	assert_int_equal(out.errand.messages->count, 64);
+	for (size_t i = 0; i < COUNT; i++)
+		free((char *)messages[i].msg_hdr.msg_name - offsetof(struct address, raw));
+	close(client);
+	close(target);
 	end();
 }
 
@@ -718,6 +790,7 @@ static int tests(void)
 		cmocka_unit_test(rules),
 		cmocka_unit_test(no_path_is_passed_on),
 		cmocka_unit_test(two_datagrams),
+		cmocka_unit_test(many_datagrams),
 		cmocka_unit_test(signals_are_the_callers),
 	};
 	return cmocka_run_group_tests_name("socket", list, NULL, NULL);

@@ -138,64 +138,70 @@ static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer
 	return pad + (size_t)len;
 }
 
-/* A struct msghdr and its name behind it, at ADDRESS in the caller. Returns the length. */
-static size_t form_message(unsigned char slot[GUARD_SLOT_BYTES], const struct steer_job *job, const char *text,
-			   size_t text_len, uint64_t address)
+/* FD as a sockaddr_un; below 0: a name that leads to nothing. Returns its length. */
+static size_t form_address(struct sockaddr_un *ret, const struct steer *steer, int fd)
 {
+	memset(ret, 0, sizeof(*ret));
+	ret->sun_family = AF_UNIX;
+	int len = fd >= 0 ? snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/%d/fd/%d", steer->config.vault, fd)
+			  : snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/-");
+	return offsetof(struct sockaddr_un, sun_path) + (size_t)len + 1;
+}
+
+/* A struct msghdr and its name behind it, in the slot. Returns the address in the caller. */
+static uint64_t put_message(struct steer *steer, unsigned slot, const struct message *message)
+{
+	unsigned char bytes[GUARD_SLOT_BYTES];
+	uint64_t address = guard_slot_address(slot);
+	size_t len = message->bytes.len;
 	struct msghdr header;
-	size_t bytes = job->bytes.len;
-	memcpy(slot, job->bytes.data, bytes);
-	memcpy(&header, slot, sizeof(header));
-	if (job->fd >= 0) {
-		struct sockaddr_un name = {.sun_family = AF_UNIX};
-		memcpy(name.sun_path, text, text_len + 1);
-		header.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + text_len + 1);
-		memcpy(slot + sizeof(header), &name, header.msg_namelen);
-		bytes = sizeof(header) + header.msg_namelen;
+	memcpy(bytes, message->bytes.data, len);
+	memcpy(&header, bytes, sizeof(header));
+	if (message->names) {
+		struct sockaddr_un name;
+		header.msg_namelen = (socklen_t)form_address(&name, steer, message->fd);
+		memcpy(bytes + sizeof(header), &name, header.msg_namelen);
+		len = sizeof(header) + header.msg_namelen;
 	}
 	/* NOLINTNEXTLINE(performance-no-int-to-ptr): an address of the caller's */
-	header.msg_name = bytes > sizeof(header) ? (void *)(uintptr_t)(address + sizeof(header)) : NULL;
-	memcpy(slot, &header, sizeof(header));
-	return bytes;
+	header.msg_name = len > sizeof(header) ? (void *)(uintptr_t)(address + sizeof(header)) : NULL;
+	memcpy(bytes, &header, sizeof(header));
+	return guard_write_slot(steer->config.guard, slot, bytes, len);
 }
 
 static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned slot, char text[GUARD_SLOT_BYTES],
 		      struct call *call)
 {
-	size_t len = name_object(text, steer, job);
 	uint64_t address;
+	if (job->slot == SLOT_MESSAGES)
+		return; /* one after the other */
 	if (job->slot == SLOT_SOCKADDR) {
-		struct sockaddr_un name = {.sun_family = AF_UNIX};
-		memcpy(name.sun_path, text, len + 1);
-		size_t bytes = offsetof(struct sockaddr_un, sun_path) + len + 1;
+		struct sockaddr_un name;
+		size_t bytes = form_address(&name, steer, job->fd);
 		address = guard_write_slot(steer->config.guard, slot, &name, bytes);
 		if (job->length_arg >= 0)
 			call->args[job->length_arg] = bytes;
 	} else if (job->slot == SLOT_BYTES) {
 		address = guard_write_slot(steer->config.guard, slot, job->bytes.data, job->bytes.len);
-	} else if (job->slot == SLOT_MESSAGE) {
-		unsigned char message[GUARD_SLOT_BYTES];
-		address = guard_slot_address(slot);
-		guard_write_slot(steer->config.guard, slot, message, form_message(message, job, text, len, address));
 	} else {
+		size_t len = name_object(text, steer, job);
 		address = guard_write_slot(steer->config.guard, slot, text, len + 1);
 	}
 	call->args[job->slot_arg] = address;
 }
 
-/* The result as sendmmsg gives it: the count in the caller's memory, one message sent. */
-static long store_count(const struct tracee *t, uint64_t address, long result)
+/* The length sent, where sendmmsg puts it. 0 or -EFAULT. */
+static int store_length(const struct tracee *t, uint64_t address, long result)
 {
-	uint32_t count = (uint32_t)result;
-	return memory_write(t->tid, address, &count, sizeof(count)) == (ssize_t)sizeof(count) ? 1 : -EFAULT;
+	uint32_t length = (uint32_t)result;
+	return memory_write(t->tid, address, &length, sizeof(length)) == (ssize_t)sizeof(length) ? 0 : -EFAULT;
 }
 
-static long run_call(struct tracee *t, const struct steer_job *job, struct call *call)
+/* Returns enum call_end or -ESRCH. */
+static int run_once(struct tracee *t, const struct steer_job *job, struct call *call, long *ret_result)
 {
-	struct steer *steer = t->steer;
-	long result = 0;
 	call->flags = job->may_block ? CALL_UNMASKED : 0;
-	int end = tracee_call(t, call, &result);
+	int end = tracee_call(t, call, ret_result);
 	if (end == CALL_INTERRUPTED && !atomic_load(&t->expect.consumed)) {
 		/*
 		 * The signal came before the worker had the notification: the call has not run and might not have
@@ -205,17 +211,72 @@ static long run_call(struct tracee *t, const struct steer_job *job, struct call 
 		if (tracee_mask_all(t) < 0)
 			return -ESRCH;
 		call->flags = CALL_SLICE;
-		end = tracee_call(t, call, &result);
+		end = tracee_call(t, call, ret_result);
 	}
+	return end;
+}
+
+static long release_interrupted(struct tracee *t, const struct steer_job *job, long result)
+{
+	atomic_fetch_add_explicit(&t->steer->restarts, 1, memory_order_relaxed);
+	return tracee_release_interrupted(t, job->notif.data.nr, result) < 0 ? -ESRCH : result;
+}
+
+static long run_call(struct tracee *t, const struct steer_job *job, struct call *call)
+{
+	long result = 0;
+	int end = run_once(t, job, call, &result);
 	if (end < 0)
 		return -ESRCH;
-	if (end == CALL_RETURNED && job->count_at && result >= 0)
-		result = store_count(t, job->count_at, result);
-	if (end == CALL_INTERRUPTED) {
-		atomic_fetch_add_explicit(&steer->restarts, 1, memory_order_relaxed);
-		return tracee_release_interrupted(t, job->notif.data.nr, result) < 0 ? -ESRCH : result;
-	}
+	if (end == CALL_INTERRUPTED)
+		return release_interrupted(t, job, result);
+	if (result == -ENOENT && job->error)
+		result = job->error;
 	return tracee_release(t, result) < 0 ? -ESRCH : result;
+}
+
+/* As ___sys_sendmmsg() does it: what was sent counts, however the rest ends. */
+static long run_messages(struct tracee *t, const struct steer_job *job, unsigned slot, struct call *call)
+{
+	const struct messages *messages = job->messages;
+	unsigned sent = messages->before;
+	long result = 0;
+	for (unsigned i = 0; i < messages->count; i++) {
+		const struct message *message = &messages->item[i];
+		/* The one before may have let signals in. */
+		if (i && tracee_mask_all(t) < 0)
+			return -ESRCH;
+		call->args[job->slot_arg] = put_message(t->steer, slot, message);
+		int end = run_once(t, job, call, &result);
+		if (end < 0)
+			return -ESRCH;
+		if (end == CALL_INTERRUPTED) {
+			if (!sent)
+				return release_interrupted(t, job, result);
+			break;
+		}
+		if (result == -ENOENT && message->error)
+			result = message->error;
+		if (result >= 0 && messages->counted && store_length(t, message->count_at, result) < 0)
+			result = -EFAULT;
+		if (result < 0)
+			break;
+		sent++;
+		if ((size_t)result < message->whole)
+			break;
+	}
+	if (messages->counted && sent)
+		result = sent;
+	return tracee_release(t, result) < 0 ? -ESRCH : result;
+}
+
+static long run(struct tracee *t, const struct steer_job *job, unsigned slot, const char *text, struct call *call)
+{
+	if (job->kind == STEER_LEND)
+		return lend_run(t, job, slot);
+	if (job->kind == STEER_EXEC)
+		return exec_run(t, job, call, slot, text);
+	return job->messages ? run_messages(t, job, slot, call) : run_call(t, job, call);
 }
 
 static void count(struct steer *steer, const struct steer_job *job, long result)
@@ -242,9 +303,7 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 
 	long result = tracee_hold(t, &job->notif);
 	if (result == 0) {
-		result = job->kind == STEER_LEND   ? lend_run(t, job, slot)
-			 : job->kind == STEER_EXEC ? exec_run(t, job, &call, slot, text)
-						   : run_call(t, job, &call);
+		result = run(t, job, slot, text, &call);
 		count(steer, job, result);
 	} else if (result == -EPERM) {
 		atomic_fetch_add_explicit(&steer->busy, 1, memory_order_relaxed);
@@ -256,6 +315,7 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 		job->done(job, result, job->userdata);
 	safe_close(job->fd);
 	free(job->exec);
+	messages_free(job->messages);
 }
 
 /* ---- threads ---- */

@@ -24,7 +24,7 @@
 
 #include "intercept/steer/guard.h"
 #include "proc/exec_plan.h"
-#include "proc/slot_bytes.h"
+#include "proc/messages.h"
 
 enum steer_kind {
 	STEER_CALL, /* run nr(args) with one argument pointing to the slot; its result is the caller's result */
@@ -37,10 +37,10 @@ enum steer_slot {
 	SLOT_SOCKADDR, /* the slot holds a struct sockaddr_un of that path; the length argument is set too */
 	SLOT_BYTES,    /* the slot holds `bytes`; no object: `fd` may be negative */
 	/*
-	 * The slot holds a struct msghdr (the first bytes of `bytes`) and the name it leads to: the sockaddr_un of
-	 * that path (msg_namelen is set too), or, when `fd` is negative, the rest of `bytes` (none: msg_name is NULL).
+	 * The call is made for one of `messages` after the other: the slot holds its struct msghdr and the name that
+	 * leads to. `fd` is negative.
 	 */
-	SLOT_MESSAGE,
+	SLOT_MESSAGES,
 };
 
 struct steer_job {
@@ -53,12 +53,9 @@ struct steer_job {
 	int slot_arg;	   /* which argument is replaced by the slot's address */
 	int length_arg;	   /* SLOT_SOCKADDR: which argument is replaced by the address length; else -1 */
 	enum steer_slot slot;
-	struct slot_bytes bytes; /* SLOT_BYTES, SLOT_MESSAGE */
-	/*
-	 * Not 0: the address in the caller where a result >= 0 is stored as 32 bits; the caller's own result is then 1
-	 * (or -EFAULT). For a sendmmsg carried out as one sendmsg.
-	 */
-	uint64_t count_at;
+	struct slot_bytes bytes; /* SLOT_BYTES */
+	struct messages *messages; /* SLOT_MESSAGES; owned by the job */
+	int error; /* SLOT_SOCKADDR without an object (`fd` negative): ENOENT of the call becomes this */
 	bool may_block;	   /* signals stay deliverable: an interrupted call is handed back to the kernel's own restart
 			      logic as if the caller's original call had been interrupted */
 	struct exec_plan *exec; /* STEER_EXEC only; owned by the job (free()) */
@@ -66,7 +63,7 @@ struct steer_job {
 	int lent;
 	void (*keep)(const struct steer_job *job, int copy, void *userdata);
 	/*
-	 * Called once in a steering thread when the job is over, before `fd` and `exec` are freed: RESULT is what the
+	 * Called once in a steering thread when the job is over, before `fd`, `exec` and `messages` are freed: RESULT is what the
 	 * caller got (negative errno, or >= 0), or -ESRCH when it died. May be NULL. Must not block.
 	 */
 	void (*done)(const struct steer_job *job, long result, void *userdata);

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AF_UNIX inside a view against the same outside: names, sends, waits.
+
+unix_calls.py [--user] [--only PART] SCRIM names sends waits   (the programs unix_*)
+
+Each program prints what its calls gave. The rules concern nothing that it touches; those that hide make sendmsg and
+sendmmsg mediated, too.
+"""
+
+import os
+import shutil
+
+from escape_support import check, equal, main, make_removable
+
+POLICIES = {"no rule": [], "a rule": ["readonly /elsewhere/**"], "a hiding rule": ["hide /elsewhere/**", "mask **/elsewhere"]}
+# Which policies, and what must at least have been mediated with any of them, and with the hiding one.
+PARTS = {
+    "names": (POLICIES, {"bind": 200, "connect": 250}, {}),
+    "sends": (POLICIES, {"bind": 10, "sendto": 200, "connect": 9}, {"sendmsg": 300, "sendmmsg": 300}),
+    "waits": (["a hiding rule"], {"bind": 37, "connect": 20, "sendto": 100}, {"sendmsg": 6, "sendmmsg": 70}),
+}
+
+
+def run(esc, part, rules=None, mediated=()):
+    path = os.path.join(esc.places[0].path, "unix")
+    if os.path.exists(path):
+        make_removable(path)
+        shutil.rmtree(path)
+    os.mkdir(path)
+    argv = [esc.tool("unix_" + part), path]
+    result = esc.native(argv) if rules is None else esc.view(rules, argv, mediated)
+    return result.stdout.splitlines()
+
+
+def body(esc):
+    for part, (policies, always, hiding) in PARTS.items():
+        if esc.only and esc.only != part:
+            continue
+        native = run(esc, part)
+        check(len(native) > 150, f"{part}: says too little")
+        for policy in policies:
+            mediated = always | hiding if policy == "a hiding rule" else always
+            inside = run(esc, part, POLICIES[policy], mediated)
+            for i in range(max(len(native), len(inside))):
+                one = native[i] if i < len(native) else None
+                other = inside[i] if i < len(inside) else None
+                if not equal(other, one, f"{part} with {policy}: line {i + 1}, after {native[max(0, i - 6):i]}"):
+                    break
+            equal(esc.stats["steer"]["killed"], 0, "killed by steering")
+        print(f"   {part}: {len(native)} lines", flush=True)
+
+
+main(body)
