@@ -40,6 +40,7 @@ struct workers {
 	_Atomic int standing_by; /* threads waiting for their turn to receive */
 	sem_t turn;
 	_Atomic unsigned all; /* threads there are */
+	unsigned processors;  /* that can be used */
 	_Atomic uint64_t received;
 	_Atomic bool watch_rests;
 	int watch; /* eventfd that wakes the watch */
@@ -245,8 +246,8 @@ static int receive(int listener, struct seccomp_notif *notif)
 
 static int spawn(struct workers *all, bool receives);
 
-/* Where nobody receives, let somebody. */
-static void let_receive(struct workers *all)
+/* Where nobody receives, let somebody; MOST: a thread is started for it while there are fewer than that. */
+static void let_receive(struct workers *all, unsigned most)
 {
 	int none = 0, waiting;
 
@@ -257,17 +258,20 @@ static void let_receive(struct workers *all)
 		;
 	if (waiting > 0)
 		sem_post(&all->turn);
-	else if (spawn(all, true) < 0)
+	else if (atomic_load(&all->all) >= most || spawn(all, true) < 0)
 		atomic_store(&all->receiving, 0);
 }
 
-/* A call was taken, nobody receives: see to it that somebody will where that is wanted. */
+/*
+ * A call was taken, nobody receives: see to it that somebody will where that is wanted. More workers than processors
+ * only take turns, which costs time: those are for calls that take long, and the watch sees to them.
+ */
 static void taken(struct workers *all)
 {
 	atomic_fetch_add(&all->received, 1);
 	atomic_store(&all->receiving, 0);
 	if (notify_pending(all->config.listener))
-		let_receive(all);
+		let_receive(all, all->processors);
 	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
 		eventfd_write(all->watch, 1);
 }
@@ -309,7 +313,7 @@ void workers_watch(struct workers *all, int end_fd)
 
 		idle = now == before ? idle + 1 : 0;
 		if (idle && !atomic_load(&all->receiving))
-			let_receive(all);
+			let_receive(all, WORKERS_MAX);
 		before = now;
 		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS) {
 			atomic_store(&all->watch_rests, true);
@@ -412,6 +416,14 @@ static int spawn(struct workers *all, bool receives)
 	return 0;
 }
 
+static unsigned processors(void)
+{
+	cpu_set_t set;
+
+	/* Fails on machines with more than it has room for. */
+	return sched_getaffinity(0, sizeof(set), &set) < 0 ? WORKERS_MAX : (unsigned)CPU_COUNT(&set);
+}
+
 int workers_start(const struct workers_config *config, struct workers **ret)
 {
 	_cleanup_free_ struct workers *all = calloc(1, sizeof(*all));
@@ -423,6 +435,7 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 	all->config = *config;
 	sem_init(&all->turn, 0, 0);
 	all->receiving = 1;
+	all->processors = processors();
 	all->watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = all->watch < 0 ? -errno : lent_new(&all->lent);
 	for (unsigned i = 0; i < initial && !error; i++)
