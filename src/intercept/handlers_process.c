@@ -9,71 +9,92 @@
 #include "base/cleanup.h"
 #include "intercept/dumpable.h"
 #include "intercept/handlers.h"
+#include "intercept/notify_caller.h"
 
-/*
- * PR_SET_DUMPABLE is remembered, not done: an unprivileged supervisor could read nothing of a non-dumpable caller.
- * PR_GET_DUMPABLE answers what was remembered. The filter notifies these two only.
- */
-HANDLER(handle_prctl)
+/* Handlers of this room serve callers of a notification only. */
+static struct notify_caller *caller_of(const struct op *op)
+{
+	return (struct notify_caller *)op->caller;
+}
+
+/* The caller's call is let run; nobody knows what it has afterwards until it is looked at. */
+static int let_change(const struct op *op, struct outcome *out)
+{
+	wards_changing(caller_of(op)->wards, op->caller->tid);
+	out->kind = OUT_CONTINUE;
+	return 0;
+}
+
+/* PR_SET_DUMPABLE is remembered, not done, where the supervisor could read nothing of a caller that is not dumpable. */
+static int remember_dumpable(const struct op *op, const uint64_t args[6], struct outcome *out)
 {
 	pid_t tgid;
 	int error = op->caller->ops->tgid(op->caller, &tgid);
 
-	(void)nr;
 	if (error)
 		return error;
+	if ((int)args[0] == PR_GET_DUMPABLE)
+		return outcome_value(out, dumpable_get(op->view->proc_fd, tgid));
+	if (args[1] > 1)
+		return -EINVAL;
+	error = dumpable_set(op->view->proc_fd, tgid, (int)args[1]);
+	return error ? error : outcome_value(out, 0);
+}
+
+/* The filter notifies these only. */
+HANDLER(handle_prctl)
+{
+	(void)nr;
 	switch ((int)args[0]) {
 	case PR_GET_DUMPABLE:
-		return outcome_value(out, dumpable_get(op->view->proc_fd, tgid));
 	case PR_SET_DUMPABLE:
-		if (args[1] > 1)
-			return -EINVAL;
-		error = dumpable_set(op->view->proc_fd, tgid, (int)args[1]);
-		return error ? error : outcome_value(out, 0);
+		return remember_dumpable(op, args, out);
+	case PR_SET_SECUREBITS:
+		if (!wards_may_set_securebits(caller_of(op)->wards, args[1]))
+			return op_refuse_unserved(op, "SECBIT_NO_SETUID_FIXUP stays what it is inside a view", -EPERM);
+		return let_change(op, out);
+	case PR_CAPBSET_DROP:
+	case PR_CAP_AMBIENT:
+		return let_change(op, out);
 	default:
 		return -EINVAL;
 	}
 }
 
-/*
- * In a view whose supervisor has more than an ordinary user, callers keep its credentials: a lesser caller would be
- * served with more than it has. Calls that change nothing are let through by saying so.
- */
+/* Calls that set ids, and how to tell that one changes none. */
 static const struct {
 	int nr;
 	unsigned ids; /* how many arguments are ids; -1 leaves one as it is, where the call has that */
 	bool group;
-	bool keeps;   /* -1 is no change */
-	bool queries; /* returns the id there was, whatever was asked */
+	bool keeps; /* -1 is no change */
 } set_id_calls[] = {
-	{SYS_setuid, 1, false, false, false},  {SYS_setgid, 1, true, false, false},
-	{SYS_setreuid, 2, false, true, false}, {SYS_setregid, 2, true, true, false},
-	{SYS_setresuid, 3, false, true, false}, {SYS_setresgid, 3, true, true, false},
-	{SYS_setfsuid, 1, false, true, true},  {SYS_setfsgid, 1, true, true, true},
+	{SYS_setuid, 1, false, false},	 {SYS_setgid, 1, true, false},	  {SYS_setreuid, 2, false, true},
+	{SYS_setregid, 2, true, true},	 {SYS_setresuid, 3, false, true}, {SYS_setresgid, 3, true, true},
+	{SYS_setfsuid, 1, false, true},	 {SYS_setfsgid, 1, true, true},
 };
 
-/* Every id of the view is the supervisor's own. */
-static bool changes_nothing(size_t call, const uint64_t args[6], uint32_t own)
+/* No id but the one that the supervisor, and so every caller, has. */
+static bool changes_nothing(int nr, const uint64_t args[6])
 {
-	for (unsigned i = 0; i < set_id_calls[call].ids; i++) {
-		uint32_t id = (uint32_t)args[i];
+	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++) {
+		uint32_t own = set_id_calls[i].group ? getegid() : geteuid();
 
-		if (id != own && !(set_id_calls[call].keeps && id == UINT32_MAX))
-			return false;
+		if (set_id_calls[i].nr != nr)
+			continue;
+		for (unsigned at = 0; at < set_id_calls[i].ids; at++)
+			if ((uint32_t)args[at] != own && !(set_id_calls[i].keeps && (uint32_t)args[at] == UINT32_MAX))
+				return false;
+		return true;
 	}
+	/* setgroups(2) and capset(2) change no id, and take nothing from the supervisor's looking at the caller. */
 	return true;
 }
 
 HANDLER(handle_set_id)
 {
-	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++) {
-		uint32_t own = set_id_calls[i].group ? getegid() : geteuid();
-
-		if (set_id_calls[i].nr == nr && changes_nothing(i, args, own))
-			return outcome_value(out, set_id_calls[i].queries ? own : 0);
-	}
-	return op_refuse_unserved(op, "changing ids or capabilities is not served in a view of root: run scrim as that user",
-				  -EPERM);
+	if (!changes_nothing(nr, args) && !wards_may_change_ids(caller_of(op)->wards))
+		return op_refuse_unserved(op, "ids can be changed inside a view only if scrim has CAP_SYS_PTRACE", -EPERM);
+	return let_change(op, out);
 }
 
 /* A fixed mapping over the guard pages: a steered one never comes here. */

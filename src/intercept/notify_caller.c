@@ -24,17 +24,47 @@ static struct notify_caller *of(struct caller *caller)
 	return (struct notify_caller *)caller;
 }
 
+/*
+ * A caller that has changed its ids can be looked at with CAP_SYS_PTRACE only, which it may not have itself: what is done
+ * between these two is done with the supervisor's capabilities. They nest.
+ */
+static void begin_look(struct caller *caller)
+{
+	struct notify_caller *self = of(caller);
+
+	if (self->rights && self->looking++ == 0)
+		rights_own(self->rights);
+}
+
+static void end_look(struct caller *caller)
+{
+	struct notify_caller *self = of(caller);
+
+	if (self->rights && --self->looking == 0)
+		rights_lend(self->rights);
+}
+
 static int caller_read(struct caller *caller, uint64_t address, void *ret, size_t len)
 {
-	ssize_t n = len ? memory_read(caller->tid, address, ret, len) : 0;
+	ssize_t n;
 
+	if (len == 0)
+		return 0;
+	begin_look(caller);
+	n = memory_read(caller->tid, address, ret, len);
+	end_look(caller);
 	return n == (ssize_t)len ? 0 : n < 0 ? (int)n : -EFAULT;
 }
 
 static int caller_write(struct caller *caller, uint64_t address, const void *bytes, size_t len)
 {
-	ssize_t n = len ? memory_write(caller->tid, address, bytes, len) : 0;
+	ssize_t n;
 
+	if (len == 0)
+		return 0;
+	begin_look(caller);
+	n = memory_write(caller->tid, address, bytes, len);
+	end_look(caller);
 	return n == (ssize_t)len ? 0 : n < 0 ? (int)n : -EFAULT;
 }
 
@@ -67,14 +97,16 @@ static ssize_t caller_read_string(struct caller *caller, uint64_t address, char 
 static int open_of(struct caller *caller, const char *what, int flags, int *ret_fd)
 {
 	char path[64];
-	int fd;
+	int fd, error;
 
 	snprintf(path, sizeof(path), "%d/%s", (int)caller->tid, what);
+	begin_look(caller);
 	fd = openat(of(caller)->proc_fd, path, flags | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*ret_fd = fd;
-	return 0;
+	error = fd < 0 ? -errno : 0;
+	end_look(caller);
+	if (!error)
+		*ret_fd = fd;
+	return error;
 }
 
 static int caller_open_cwd(struct caller *caller, int *ret_fd)
@@ -99,6 +131,7 @@ static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
 {
 	char path[64];
 	struct stat stat;
+	int error;
 
 	if (fd == AT_FDCWD)
 		snprintf(path, sizeof(path), "%d/cwd", (int)caller->tid);
@@ -106,13 +139,15 @@ static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
 		return -EBADF;
 	else
 		snprintf(path, sizeof(path), "%d/fd/%d", (int)caller->tid, fd);
-	if (fstatat(of(caller)->proc_fd, path, &stat, AT_NO_AUTOMOUNT) < 0)
-		return errno == ENOENT && fd != AT_FDCWD ? -EBADF : -errno;
-	*ret = stat;
-	return 0;
+	begin_look(caller);
+	error = fstatat(of(caller)->proc_fd, path, &stat, AT_NO_AUTOMOUNT) < 0 ? -errno : 0;
+	end_look(caller);
+	if (!error)
+		*ret = stat;
+	return error == -ENOENT && fd != AT_FDCWD ? -EBADF : error;
 }
 
-static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
+static int share_fd(struct caller *caller, int fd, int *ret_fd)
 {
 	struct notify_caller *self = of(caller);
 	int copy;
@@ -133,6 +168,16 @@ static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
 		return copy;
 	*ret_fd = copy;
 	return 0;
+}
+
+static int caller_share_fd(struct caller *caller, int fd, int *ret_fd)
+{
+	int error;
+
+	begin_look(caller);
+	error = share_fd(caller, fd, ret_fd);
+	end_look(caller);
+	return error;
 }
 
 static int read_status(struct notify_caller *caller)
@@ -214,13 +259,15 @@ static pid_t parent_of(int proc_fd, pid_t pid)
 static bool caller_in_view(struct caller *caller, pid_t pid)
 {
 	struct notify_caller *self = of(caller);
+	bool found = false;
 
-	for (int i = 0; pid > 1 && i < ANCESTORS_MAX; i++) {
+	begin_look(caller);
+	for (int i = 0; pid > 1 && i < ANCESTORS_MAX && !found; i++) {
 		pid = parent_of(self->proc_fd, pid);
-		if (pid == self->reaper)
-			return true;
+		found = pid == self->reaper;
 	}
-	return false;
+	end_look(caller);
+	return found;
 }
 
 static int caller_validate(struct caller *caller)
@@ -241,18 +288,23 @@ static const struct caller_ops notify_caller_ops = {
 	.umask = caller_umask,
 	.tgid = caller_tgid,
 	.in_view = caller_in_view,
+	.own_rights = begin_look,
+	.lend_rights = end_look,
 	.validate = caller_validate,
 };
 
-void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd, pid_t reaper)
+void notify_caller_init(struct notify_caller *caller, const struct notify_caller_config *config)
 {
 	memset(caller, 0, sizeof(*caller));
 	caller->caller.ops = &notify_caller_ops;
-	caller->listener = listener;
-	caller->proc_fd = proc_fd;
+	caller->listener = config->listener;
+	caller->proc_fd = config->proc_fd;
 	caller->lent = caller->wanted = -1;
-	caller->reaper = reaper;
 	caller->pidfd = (struct description_pidfd){.fd = -EBADF};
+	caller->reaper = config->reaper;
+	caller->threads = config->threads;
+	caller->wards = config->wards;
+	caller->rights = config->rights;
 }
 
 void notify_caller_begin(struct notify_caller *caller, const struct seccomp_notif *notif)
@@ -262,6 +314,8 @@ void notify_caller_begin(struct notify_caller *caller, const struct seccomp_noti
 	caller->tgid = 0;
 	caller->has_umask = false;
 	caller->wanted = -1;
+	caller->caller.lent = false;
+	caller->creds = creds_unref(caller->creds);
 }
 
 void notify_caller_lend(struct notify_caller *caller, int number, int copy)
@@ -281,4 +335,23 @@ void notify_caller_lend(struct notify_caller *caller, int number, int copy)
 void notify_caller_end(struct notify_caller *caller)
 {
 	caller->lent = safe_close(caller->lent);
+}
+
+int notify_caller_take(struct notify_caller *caller, bool real)
+{
+	int error;
+
+	if (!wards_matter(caller->wards))
+		return 0;
+	error = wards_creds(caller->wards, caller->rights, caller->caller.tid, caller->id, &caller->creds);
+	if (!error)
+		error = wards_take(caller->wards, caller->rights, caller->creds, real);
+	caller->caller.lent = !error;
+	return error;
+}
+
+void notify_caller_return(struct notify_caller *caller)
+{
+	if (caller->rights)
+		rights_return(caller->rights);
 }

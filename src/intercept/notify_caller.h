@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 
 #include "intercept/description.h"
+#include "intercept/wards/wards.h"
 #include "vfs/caller.h"
 
 struct notify_caller {
@@ -23,12 +24,34 @@ struct notify_caller {
 	int wanted;
 	int lent, lent_number;
 	struct description_pidfd pidfd;
+	struct threads *threads;
+	/* In a view whose supervisor has more than an ordinary user; else NULL. */
+	struct wards *wards;
+	struct rights *rights; /* of the thread that serves this caller */
+	struct creds *creds;   /* the caller's, a reference, while they matter (wards_matter()); else NULL */
+	unsigned looking;      /* how deep in calls that look at the caller with the supervisor's own rights */
 };
 
-void notify_caller_init(struct notify_caller *caller, int listener, int proc_fd, pid_t reaper);
+struct notify_caller_config {
+	int listener;
+	int proc_fd;
+	pid_t reaper;
+	struct threads *threads;
+	struct wards *wards;   /* or NULL */
+	struct rights *rights; /* with wards */
+};
+
+void notify_caller_init(struct notify_caller *caller, const struct notify_caller_config *config);
 /* The caller of NOTIF from now on. */
 void notify_caller_begin(struct notify_caller *caller, const struct seccomp_notif *notif);
 /* Its descriptor NUMBER is what it has lent: COPY, owned from now on. */
 void notify_caller_lend(struct notify_caller *caller, int number, int copy);
 /* Before the reply: nothing of the caller's is held any more. */
 void notify_caller_end(struct notify_caller *caller);
+/*
+ * The calling thread acts as the caller from now on, where that makes a difference; REAL: with its real ids, as access(2)
+ * does. Returns 0 or a negative errno.
+ */
+int notify_caller_take(struct notify_caller *caller, bool real);
+/* It has all of the supervisor's rights again. */
+void notify_caller_return(struct notify_caller *caller);

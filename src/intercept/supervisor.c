@@ -19,6 +19,7 @@
 #include "intercept/notify.h"
 #include "intercept/steer/guard.h"
 #include "intercept/steer/steer.h"
+#include "intercept/wards/wards.h"
 #include "intercept/worker.h"
 #include "vfs/view.h"
 
@@ -28,7 +29,7 @@ static unsigned filter_needs(const struct view *view)
 
 	return (needs->hide || needs->deny ? NEEDS_HIDE : 0u) | (needs->mask ? NEEDS_MASK : 0u) |
 	       (needs->append ? NEEDS_APPEND : 0u) | (needs->readonly ? NEEDS_READONLY : 0u) |
-	       (view->root ? NEEDS_ROOT : 0u);
+	       (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE);
 }
 
 /* {"mediated": {"openat": 12, ...}, "steer": {...}}: for tests, which assert that nothing passed unmediated. */
@@ -98,6 +99,15 @@ static void free_view(struct view **view)
 	view_free(*view);
 }
 
+_Static_assert(VAULTS_MAX <= VIEW_VAULTS_MAX, "every vault is absent from /proc");
+
+static void on_executed(pid_t tid, void *userdata)
+{
+	struct threads *threads = userdata;
+
+	threads_forget(threads, tid);
+}
+
 int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 {
 	_cleanup_(free_view) struct view *view = NULL;
@@ -106,6 +116,8 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct launch_config launch_config = config->launch;
 	struct launch launch = {.listener = -EBADF};
 	struct workers *workers = NULL;
+	struct threads *threads = NULL;
+	struct wards *wards = NULL;
 	struct steer *steer = NULL;
 	int error;
 
@@ -133,7 +145,20 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	view->own_pids[0] = getpid();
 	view->own_pids[1] = launch.reaper;
 	view->own_pids[2] = getppid();
-	error = steer_new(&(struct steer_config){.listener = launch.listener, .vault = launch.reaper, .guard = guard},
+	error = threads_new(&threads);
+	if (!error && view->root)
+		error = wards_new(&(struct wards_config){.proc_fd = view->proc_fd,
+							 .listener = launch.listener,
+							 .vault_pids = view->vault_pids,
+							 .threads = threads},
+				  &wards);
+	if (error)
+		return errmsg_set(msg, error, "cannot prepare for other users: %s", strerror(-error));
+	error = steer_new(&(struct steer_config){.listener = launch.listener,
+						 .vault = launch.reaper,
+						 .guard = guard,
+						 .executed = on_executed,
+						 .userdata = threads},
 			  &steer);
 	if (error)
 		return errmsg_set(msg, error, "cannot start steering: %s", strerror(-error));
@@ -146,6 +171,8 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 						       .reaper = launch.reaper,
 						       .view = view,
 						       .steer = steer,
+						       .threads = threads,
+						       .wards = wards,
 						       .log = config->log,
 						       .initial = config->workers},
 			      &workers);

@@ -2,6 +2,7 @@
 #include "intercept/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -52,6 +53,7 @@ struct worker {
 	struct workers *all;
 	bool receives; /* at first: it was let in */
 	struct notify_caller caller;
+	struct rights rights; /* with wards only */
 	struct seccomp_notif notif;
 	struct op op;
 };
@@ -94,6 +96,8 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	const struct syscall_row *row;
 	struct log_event event = {.pid = (pid_t)job->notif.pid, .refusal = REFUSAL_UNSERVED, .error = EPERM};
 
+	if (job->keeper)
+		vaults_drop(job->keeper, job->vault, job->vault_fd);
 	if (result != -EPERM || !all->config.log)
 		return;
 	row = syscall_find(job->notif.data.nr);
@@ -102,9 +106,27 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	log_refusal(all->config.log, &event);
 }
 
-static int submit(const struct worker *worker, const struct steer_job *job)
+/* A name that the caller may use, of the object of JOB, if it needs another than the reaper's. */
+static int name_object(struct worker *worker, int fd, struct steer_job *job)
+{
+	struct notify_caller *caller = &worker->caller;
+	struct vault *vault = NULL;
+
+	if (!caller->creds || fd < 0)
+		return 0;
+	notify_caller_return(caller);
+	if (wards_name(caller->wards, caller->creds, fd, &vault, &job->vault, &job->vault_fd) < 0)
+		return op_refuse_unserved(&worker->op, "no process could be made that this user may look into", -EPERM);
+	job->keeper = vault;
+	return 0;
+}
+
+static int submit(struct worker *worker, const struct steer_job *job)
 {
 	int error = -EAGAIN;
+
+	/* A thread that is started for it inherits the rights of this one. */
+	notify_caller_return(&worker->caller);
 
 	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
 		error = steer_submit(worker->all->config.steer, job);
@@ -139,7 +161,11 @@ static int hand_over(struct worker *worker, struct outcome *out)
 	int error;
 
 	memcpy(job.args, errand->args, sizeof(job.args));
-	error = submit(worker, &job);
+	error = name_object(worker, out->fd, &job);
+	if (!error)
+		error = submit(worker, &job);
+	if (error && job.keeper)
+		vaults_drop(job.keeper, job.vault, job.vault_fd);
 	if (!error) {
 		/* The job owns them now. */
 		steal_fd(&out->fd);
@@ -210,6 +236,25 @@ static void answer(struct worker *worker, int error, struct outcome *out)
 	outcome_release(out);
 }
 
+/* Whose rights a call is served with: those of its caller, unless it is about the caller itself. */
+static int take_rights(struct worker *worker, enum handler handler)
+{
+	switch (handler) {
+	case HANDLER_PRCTL:
+	case HANDLER_SET_ID:
+	case HANDLER_MMAP_LOW:
+		notify_caller_return(&worker->caller);
+		return 0;
+	case HANDLER_ACCESS:
+	case HANDLER_FACCESSAT:
+		return notify_caller_take(&worker->caller, true);
+	case HANDLER_FACCESSAT2:
+		return notify_caller_take(&worker->caller, !(worker->notif.data.args[3] & AT_EACCESS));
+	default:
+		return notify_caller_take(&worker->caller, false);
+	}
+}
+
 static int serve(struct worker *worker, struct outcome *out)
 {
 	const struct syscall_row *row = syscall_find(worker->notif.data.nr);
@@ -224,7 +269,9 @@ static int serve(struct worker *worker, struct outcome *out)
 	}
 	for (int i = 0; i < 6; i++)
 		args[i] = worker->notif.data.args[i];
-	error = handler(&worker->op, worker->notif.data.nr, args, out);
+	error = take_rights(worker, row->handler);
+	if (!error)
+		error = handler(&worker->op, worker->notif.data.nr, args, out);
 	op_end(&worker->op);
 	/* What was read through the pid was the caller's only if it still waits; a dead one needs no answer. */
 	return error;
@@ -244,10 +291,13 @@ static int receive(int listener, struct seccomp_notif *notif)
 	}
 }
 
-static int spawn(struct workers *all, bool receives);
+static int spawn(struct workers *all, struct notify_caller *caller, bool receives);
 
-/* Where nobody receives, let somebody; MOST: a thread is started for it while there are fewer than that. */
-static void let_receive(struct workers *all, unsigned most)
+/*
+ * Where nobody receives, let somebody; MOST: a thread is started for it while there are fewer than that. CALLER: of the
+ * calling worker, or NULL.
+ */
+static void let_receive(struct workers *all, struct notify_caller *caller, unsigned most)
 {
 	int none = 0, waiting;
 
@@ -258,7 +308,7 @@ static void let_receive(struct workers *all, unsigned most)
 		;
 	if (waiting > 0)
 		sem_post(&all->turn);
-	else if (atomic_load(&all->all) >= most || spawn(all, true) < 0)
+	else if (atomic_load(&all->all) >= most || spawn(all, caller, true) < 0)
 		atomic_store(&all->receiving, 0);
 }
 
@@ -266,12 +316,12 @@ static void let_receive(struct workers *all, unsigned most)
  * A call was taken, nobody receives: see to it that somebody will where that is wanted. More workers than processors
  * only take turns, which costs time: those are for calls that take long, and the watch sees to them.
  */
-static void taken(struct workers *all)
+static void taken(struct workers *all, struct notify_caller *caller)
 {
 	atomic_fetch_add(&all->received, 1);
 	atomic_store(&all->receiving, 0);
 	if (notify_pending(all->config.listener))
-		let_receive(all, all->processors);
+		let_receive(all, caller, all->processors);
 	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
 		eventfd_write(all->watch, 1);
 }
@@ -313,7 +363,7 @@ void workers_watch(struct workers *all, int end_fd)
 
 		idle = now == before ? idle + 1 : 0;
 		if (idle && !atomic_load(&all->receiving))
-			let_receive(all, WORKERS_MAX);
+			let_receive(all, NULL, WORKERS_MAX);
 		before = now;
 		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS) {
 			atomic_store(&all->watch_rests, true);
@@ -339,6 +389,8 @@ static void *worker_main(void *userdata)
 		op_share_fs();
 	else
 		umask(0);
+	if (all->config.wards)
+		wards_init_rights(all->config.wards, &worker->rights);
 	for (;;) {
 		enum steer_expected expected;
 		struct outcome out;
@@ -350,7 +402,7 @@ static void *worker_main(void *userdata)
 		error = receive(all->config.listener, &worker->notif);
 		if (error)
 			break;
-		taken(all);
+		taken(all, &worker->caller);
 		expected = steer_expects(all->config.steer, &worker->notif, &give);
 		if (expected != STEER_STRANGE) {
 			steer_let(all->config.steer, &worker->notif, expected, give);
@@ -365,8 +417,11 @@ static void *worker_main(void *userdata)
 		outcome_init(&out);
 		error = serve(worker, &out);
 		if ((error || out.errand.error) && error != DESCRIPTION_OUT_OF_REACH && worker->op.refused.set &&
-		    all->config.log)
+		    all->config.log) {
+			/* The log may have to be made. */
+			notify_caller_return(&worker->caller);
 			log_refused(worker, error ? error : out.errand.error);
+		}
 		answer(worker, error, &out);
 	}
 	atomic_fetch_sub(&all->all, 1);
@@ -388,7 +443,7 @@ static int start_thread(void *(*run)(void *), void *userdata)
 	return -error;
 }
 
-static int spawn(struct workers *all, bool receives)
+static int spawn(struct workers *all, struct notify_caller *caller, bool receives)
 {
 	_cleanup_free_ struct worker *worker = NULL;
 	int error;
@@ -404,7 +459,15 @@ static int spawn(struct workers *all, bool receives)
 	}
 	worker->all = all;
 	worker->receives = receives;
-	notify_caller_init(&worker->caller, all->config.listener, all->config.view->proc_fd, all->config.reaper);
+	notify_caller_init(&worker->caller, &(struct notify_caller_config){.listener = all->config.listener,
+									   .proc_fd = all->config.view->proc_fd,
+									   .reaper = all->config.reaper,
+									   .threads = all->config.threads,
+									   .wards = all->config.wards,
+									   .rights = all->config.wards ? &worker->rights : NULL});
+	/* It inherits what the calling thread has, and is to have all. */
+	if (caller)
+		notify_caller_return(caller);
 	walk_init(&worker->op.walk[0]);
 	walk_init(&worker->op.walk[1]);
 	error = start_thread(worker_main, worker);
@@ -439,7 +502,7 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 	all->watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = all->watch < 0 ? -errno : lent_new(&all->lent);
 	for (unsigned i = 0; i < initial && !error; i++)
-		error = spawn(all, i == 0);
+		error = spawn(all, NULL, i == 0);
 	if (error) {
 		/* Threads that did start hold it: it is the end of the process anyway. */
 		TAKE_PTR(all);

@@ -18,6 +18,8 @@
 #define SYSCALL_COUNTS 512
 
 struct steer;
+struct threads;
+struct wards;
 
 struct workers_config {
 	int listener;
@@ -25,6 +27,8 @@ struct workers_config {
 	const struct view *view;
 	struct steer *steer;
 	struct log *log; /* may be NULL */
+	struct threads *threads;
+	struct wards *wards; /* NULL: the supervisor has no more than an ordinary user */
 	unsigned initial; /* threads at the start; 0: a default */
 };
 

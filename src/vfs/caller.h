@@ -38,6 +38,12 @@ struct caller_ops {
 	int (*tgid)(struct caller *caller, pid_t *ret);
 	/* Is this process one of the view? */
 	bool (*in_view)(struct caller *caller, pid_t pid);
+	/*
+	 * Operations act with the caller's credentials. Between these two they act with all that the supervisor may, for what
+	 * is the view's own affair and of which the caller learns no more than it would natively. NULL: nothing to do.
+	 */
+	void (*own_rights)(struct caller *caller);
+	void (*lend_rights)(struct caller *caller);
 	/* The call still waits for its answer: what was read through its pid was its own. 0 or -ESRCH. */
 	int (*validate)(struct caller *caller);
 };
@@ -46,4 +52,6 @@ struct caller_ops {
 struct caller {
 	const struct caller_ops *ops;
 	pid_t tid;
+	/* The ids in force are the caller's for this very call: for access(2) its real ones stand in the effective ones' place. */
+	bool lent;
 };

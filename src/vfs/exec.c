@@ -78,13 +78,15 @@ static int approve(struct op *op, const struct walk *walk)
 }
 
 /* Is the caller's descriptor FD closed by an exec? */
-static bool closes_on_exec(const struct op *op, int fd)
+static bool closes_on_exec(struct op *op, int fd)
 {
 	char name[64], text[1024];
 	unsigned long flags = 0;
 
 	snprintf(name, sizeof(name), "%d/fdinfo/%d", op->caller->tid, fd);
+	op_own_rights(op);
 	_cleanup_close_ int info = openat(op->view->proc_fd, name, O_RDONLY | O_CLOEXEC);
+	op_lend_rights(op);
 	if (info < 0)
 		return false;
 	ssize_t n = read(info, text, sizeof(text) - 1);
@@ -113,7 +115,10 @@ static void name_program(struct attempt *a, int dirfd)
 /* Open WALK's object and read its beginning. Returns the descriptor or a negative errno. */
 static int open_head(struct op *op, const struct walk *walk, char head[ELF_HEAD_BYTES], size_t *ret_len)
 {
+	/* To execute it need not be readable for the caller; to serve it afterwards, for us. */
+	op_own_rights(op);
 	_cleanup_close_ int fd = walk_reopen(walk, O_RDONLY);
+	op_lend_rights(op);
 
 	if (fd == -EACCES || fd == -EPERM)
 		return op_refuse_unserved(op, "a program that its user cannot read could not be served after its exec",

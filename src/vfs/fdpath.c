@@ -66,13 +66,19 @@ const char *fd_name_at(int fd, char name[FD_NAME_MAX], int *ret_dir)
 	return dir < 0 ? name : name + sizeof(DIRECTORY) - 1;
 }
 
-/* A name may really end in " (deleted)": then the path leads to the very object. */
+/*
+ * A name may really end in " (deleted)": then the path leads to the very object. Where it cannot be followed (a directory
+ * that may not be searched) whatever has a name somewhere is taken to have this one.
+ */
 static bool leads_to(const char *path, int fd)
 {
 	struct stat by_path, by_fd;
 
-	return lstat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
-	       by_path.st_ino == by_fd.st_ino;
+	if (fstat(fd, &by_fd) < 0)
+		return false;
+	if (lstat(path, &by_path) < 0)
+		return errno != ENOENT && errno != ENOTDIR && by_fd.st_nlink > 0;
+	return by_path.st_dev == by_fd.st_dev && by_path.st_ino == by_fd.st_ino;
 }
 
 int fd_path(int fd, char *path, size_t cap, bool *ret_detached)

@@ -99,11 +99,7 @@ static bool own_pid(const struct view *view, const char *name)
 			return false;
 		pid = pid * 10 + (uint64_t)(*c - '0');
 	}
-	for (size_t i = 0; i < ARRAY_LEN(view->own_pids) && view->own_pids[i]; i++) {
-		if ((uint64_t)view->own_pids[i] == pid)
-			return true;
-	}
-	return false;
+	return pid <= INT_MAX && view_owns_pid(view, (pid_t)pid);
 }
 
 static bool listed(const struct listing *listing, const struct entry *entry)

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -104,6 +106,11 @@ void op_end(struct op *op)
 	umask(fs.umask);
 	op->holds_fs = false;
 	pthread_mutex_unlock(&fs.lock);
+}
+
+uid_t op_fsuid(void)
+{
+	return (uid_t)syscall(SYS_setfsuid, -1);
 }
 
 static int refuse(struct op *op, const char *path, size_t path_len, enum refusal refusal, int32_t rule,

@@ -110,6 +110,22 @@ void op_share_fs(void);
 /* The operation has done what it does; to be called before its answer. */
 void op_end(struct op *op);
 
+/* See struct caller_ops. */
+static inline void op_own_rights(struct op *op)
+{
+	if (op->caller->ops->own_rights)
+		op->caller->ops->own_rights(op->caller);
+}
+
+static inline void op_lend_rights(struct op *op)
+{
+	if (op->caller->ops->lend_rights)
+		op->caller->ops->lend_rights(op->caller);
+}
+
+/* The file-system uid that the thread acts with (setfsuid(2): asking for no id changes nothing and tells). */
+uid_t op_fsuid(void);
+
 /* Note the refusal (the first stands) of the name at WALK and return ERROR. */
 int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, int error);
 /* The same for a call refused whatever the policy; NOTE says why or names the remedy (static text). */

@@ -86,6 +86,24 @@ static int judge_open(struct op *op, const struct walk *walk, uint64_t flags)
 	return error;
 }
 
+/* The caller must be allowed to open the real file; making and sharing what is shown instead is our affair. */
+static int open_masked(struct op *op, struct walk *walk, int flags, int *ret_fd)
+{
+	int error;
+
+	if (op->caller->lent) {
+		int mode = (flags & O_ACCMODE) == O_RDONLY ? R_OK : (flags & O_ACCMODE) == O_WRONLY ? W_OK : R_OK | W_OK;
+
+		if (syscall(SYS_faccessat2, walk->fd, "", mode, AT_EMPTY_PATH | AT_EACCESS) < 0)
+			return -errno;
+	}
+	op_own_rights(op);
+	error = masks_open(op->view->masks, walk->verdict.content_rule, walk->fd, &walk->stat, walk->path, walk->path_len,
+			   flags, ret_fd);
+	op_lend_rights(op);
+	return error;
+}
+
 static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct outcome *out)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -106,8 +124,7 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		return error;
 	if (S_ISREG(walk->stat.st_mode)) {
 		if (walk->verdict.content == CONTENT_MASK) {
-			error = masks_open(op->view->masks, walk->verdict.content_rule, walk->fd, &walk->stat, walk->path,
-					   walk->path_len, (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOCTTY)), &fd);
+			error = open_masked(op, walk, (int)(flags & ~(uint64_t)(O_CREAT | O_EXCL | O_NOCTTY)), &fd);
 			return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
 		}
 		if (walk->verdict.write == WRITE_APPEND && (flags & O_ACCMODE) != O_RDONLY)
@@ -182,7 +199,7 @@ static int check_sticky(const struct op *op, const struct walk *walk)
 		return 0;
 	if (fstat(walk->parent_fd, &dir) < 0)
 		return -errno;
-	if (!(dir.st_mode & S_ISVTX) || walk->stat.st_uid == dir.st_uid || walk->stat.st_uid == geteuid())
+	if (!(dir.st_mode & S_ISVTX) || walk->stat.st_uid == dir.st_uid || walk->stat.st_uid == op_fsuid())
 		return 0;
 	if ((dir.st_mode & S_IWOTH) || (level >= 2 && (dir.st_mode & S_IWGRP)))
 		return -EACCES;

@@ -30,12 +30,11 @@ bool proclink_absent(struct op *op, const struct walk *walk)
 
 	if (!pid)
 		return false;
-	for (size_t i = 0; i < sizeof(op->view->own_pids) / sizeof(op->view->own_pids[0]); i++) {
-		if (op->view->own_pids[i] == pid)
-			return true;
-	}
+	if (view_owns_pid(op->view, pid))
+		return true;
 	/* proc(5): a thread has a directory by its own number, which no listing shows. */
-	return op->view->own_pids[0] > 0 && syscall(SYS_tgkill, op->view->own_pids[0], pid, 0) == 0;
+	return op->view->own_pids[0] > 0 &&
+	       (syscall(SYS_tgkill, op->view->own_pids[0], pid, 0) == 0 || errno == EPERM);
 }
 
 static bool is_own(struct op *op, pid_t pid)

@@ -44,7 +44,9 @@ static int present(struct op *op, struct walk *walk)
 
 	if (walk->mask_memfd || !is_masked(walk))
 		return 0;
+	op_own_rights(op);
 	error = masks_size(op->view->masks, walk->verdict.content_rule, walk->fd, &walk->stat, &size);
+	op_lend_rights(op);
 	if (!error)
 		masks_present(&walk->stat, size, &walk->stat);
 	return error;
@@ -119,6 +121,8 @@ int vfs_access(struct op *op, int dirfd, int mode, int flags, struct outcome *ou
 
 	if (error)
 		return error;
+	if (op->caller->lent)
+		flags |= AT_EACCESS;
 	if (syscall(SYS_faccessat2, walk->fd, "", mode, AT_EMPTY_PATH | (flags & AT_EACCESS)) < 0)
 		return -errno;
 	/* A directory's own write permission is that of the names in it; each of them is judged when it is made. */

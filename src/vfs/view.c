@@ -13,18 +13,39 @@
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
 
-/* More than an ordinary user: uid 0 or any effective capability. */
+/* One uid in all places, and one gid. */
+static bool has_one_id(void)
+{
+	uid_t uids[3];
+	gid_t gids[3];
+
+	return getresuid(&uids[0], &uids[1], &uids[2]) == 0 && getresgid(&gids[0], &gids[1], &gids[2]) == 0 &&
+	       uids[0] == uids[1] && uids[0] == uids[2] && gids[0] == gids[1] && gids[0] == gids[2];
+}
+
+/* CAPABILITY is effective. Should the kernel not say: OTHERWISE. */
+static bool has_capability(int capability, bool otherwise)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return otherwise;
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+/* More than an ordinary user: uid 0, any effective capability, or ids to change between. */
 static bool more_than_ordinary(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	if (geteuid() == 0)
+	if (geteuid() == 0 || !has_one_id())
 		return true;
 	/* Should the kernel not say, the careful answer. */
 	if (syscall(SYS_capget, &header, data) < 0)
 		return true;
-	return data[0].effective || data[1].effective;
+	return data[0].permitted || data[1].permitted;
 }
 
 /* A digit of /proc/sys/fs (proc(5)). Where it cannot be read the strictest is taken to be in force. */
@@ -82,6 +103,7 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	if (error < 0)
 		return error;
 	view->root = more_than_ordinary();
+	view->traces = has_capability(CAP_SYS_PTRACE, false);
 	view->protected_symlinks = read_protection(view->proc_fd, "sys/fs/protected_symlinks", 1) != 0;
 	view->protected_regular = read_protection(view->proc_fd, "sys/fs/protected_regular", 2);
 	view->protected_fifos = read_protection(view->proc_fd, "sys/fs/protected_fifos", 2);
@@ -100,6 +122,17 @@ struct view *view_free(struct view *view)
 	free(view->rule_counts);
 	free(view);
 	return NULL;
+}
+
+bool view_owns_pid(const struct view *view, pid_t pid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(view->own_pids); i++)
+		if (view->own_pids[i] == pid)
+			return pid != 0;
+	for (size_t i = 0; i < ARRAY_LEN(view->vault_pids); i++)
+		if (atomic_load_explicit(&view->vault_pids[i], memory_order_relaxed) == pid)
+			return pid != 0;
+	return false;
 }
 
 void view_count_rule(const struct view *view, int32_t rule)

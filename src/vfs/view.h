@@ -20,6 +20,8 @@ struct pins;
 /* There inside only: the state of the view as JSON (state.h). */
 #define STATE_PATH "/dev/scrim"
 
+#define VIEW_VAULTS_MAX 16
+
 struct view {
 	const struct policy *policy;
 	struct policy_needs needs;
@@ -29,8 +31,11 @@ struct view {
 	dev_t proc_dev;
 	int root_fd;	     /* O_PATH of / */
 	struct stat root_stat;
-	pid_t own_pids[4];   /* processes of scrim itself: absent from /proc inside; 0-terminated or full */
-	bool root;	     /* the supervisor has more than an ordinary user (uid 0 or any capability) */
+	/* Processes of scrim itself: absent from /proc inside. 0: none here; the first is the supervisor. */
+	pid_t own_pids[3];
+	_Atomic pid_t vault_pids[VIEW_VAULTS_MAX]; /* these come and go */
+	bool root;	     /* the supervisor has more than an ordinary user (uid 0, any capability, several ids) */
+	bool traces;	     /* it may look at any process that it serves (CAP_SYS_PTRACE) */
 	bool protected_symlinks; /* fs.protected_symlinks, read at start */
 	_Atomic uint64_t *rule_counts; /* of each rule: how often it refused something */
 	unsigned protected_regular; /* fs.protected_regular and fs.protected_fifos, likewise */
@@ -40,6 +45,9 @@ struct view {
 /* POLICY is compiled and outlives the view. Returns 0 or a negative errno with MSG. */
 int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg);
 struct view *view_free(struct view *view);
+
+/* Is PID one of the processes of scrim itself? Any thread. */
+bool view_owns_pid(const struct view *view, pid_t pid);
 
 /* RULE refused something (RULE_NONE: nothing is counted). Any thread. */
 void view_count_rule(const struct view *view, int32_t rule);

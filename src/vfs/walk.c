@@ -131,7 +131,9 @@ int walk_place_at(struct op *op, struct walk *walk, int fd, bool *ret_detached)
 	int len = fd_path(fd, walk->path, sizeof(walk->path), ret_detached);
 
 	if (len == -ENAMETOOLONG) {
+		op_own_rights(op);
 		int error = deep_place(op->view->policy, fd, &walk->state, walk->path, sizeof(walk->path), &walk->path_len);
+		op_lend_rights(op);
 
 		if (error)
 			return error;

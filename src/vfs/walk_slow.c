@@ -167,7 +167,7 @@ static int check_protected(const struct resolver *r, const struct stat *link)
 {
 	struct stat dir;
 
-	if (!r->op->view->protected_symlinks || link->st_uid == geteuid())
+	if (!r->op->view->protected_symlinks || link->st_uid == op_fsuid())
 		return 0;
 	if (fstat(r->cur, &dir) < 0)
 		return -errno;

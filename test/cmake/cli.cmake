@@ -8,7 +8,7 @@ set(cli ${CMAKE_SOURCE_DIR}/src/cli)
 set(intercept ${CMAKE_SOURCE_DIR}/src/intercept)
 add_executable(scrim_stub integration/stub_view.c
   ${cli}/main.c ${cli}/message.c ${cli}/run.c ${cli}/front.c ${cli}/summary.c ${cli}/environment.c ${cli}/state_log.c
-  ${intercept}/launch.c ${intercept}/reaper.c ${intercept}/command.c)
+  ${intercept}/launch.c ${intercept}/reaper.c ${intercept}/command.c ${intercept}/wards/vault_main.c)
 target_link_libraries(scrim_stub PRIVATE scrim_policy scrim_base)
 target_compile_definitions(scrim_stub PRIVATE SCRIM_VERSION="${PROJECT_VERSION}")
 scrim_test(integration.run_failures ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1

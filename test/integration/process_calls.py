@@ -197,7 +197,8 @@ def compare_python(esc, text, mediated):
 
 
 def dumpable(esc):
-    compare(esc, "process_dumpable", [], {"prctl": 20, "execve": 5})
+    # Who may read any process need not remember anything: there the calls are the kernel's own.
+    compare(esc, "process_dumpable", [], {"prctl": 20 if esc.uid else 0, "execve": 5})
 
 
 def threads(esc):

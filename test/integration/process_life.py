@@ -213,17 +213,8 @@ print([attempt('setuid', 1), attempt('setgid', 1), attempt('setresuid', -1, 1, -
 
 
 def test_ids(esc):
-    log = os.path.join(esc.base, "ids.log")
-    p = view(esc, "--log", log, "--", "python3", "-c", SET_IDS)
-    out, _ = finish(p)
-    lines = out.splitlines()
-    equal(lines, ["[0, 0, 0, 0, 0] True", "[1, 1, 1, 1, 1] True True"], "ids")
-    if esc.uid != 0:
-        equal(lines, esc.native(["python3", "-c", SET_IDS]).stdout.splitlines(), "an ordinary user's, as natively")
-        return
-    said = [line for line in log_of(log) if line.get("syscall", "").startswith("set")]
-    equal(len(said), 5, f"each refusal is said: {said}")
-    check(all("root" in (line.get("note") or "") for line in said), f"and why: {said}")
+    out, _ = finish(view(esc, "--", "python3", "-c", SET_IDS))
+    equal(out.splitlines(), esc.native(["python3", "-c", SET_IDS]).stdout.splitlines(), "ids, as natively")
 
 
 def test_state(esc):

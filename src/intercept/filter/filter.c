@@ -84,8 +84,8 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_pwritev2, NEEDS_APPEND, REFUSE_WITH(EOPNOTSUPP), LOW_ANY(5, RWF_NOAPPEND_BIT)),
 
 	/* The supervisor must be able to read its callers: it remembers the flag instead. */
-	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
-	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
+	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
+	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
 	/*
 	 * PR_SET_MM changes what /proc/PID/exe and maps say of a caller: EPERM, which an ordinary user gets for most of
 	 * it natively. Steering puts a new image right with it, its struct in the guard pages: the supervisor knows.
@@ -96,9 +96,10 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_PTRACER)),
 	/* A dispatched thread would get SIGSYS for the calls it is steered into. EINVAL: before Linux 5.11. */
 	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_SYSCALL_USER_DISPATCH)),
-	/* Two ways for root to have less after the next exec than the supervisor that acts for it. */
-	RULE(SYS_prctl, NEEDS_ROOT, REFUSE_WITH(EPERM), LOW_IS(0, PR_CAPBSET_DROP)),
-	RULE(SYS_prctl, NEEDS_ROOT, REFUSE_WITH(EPERM), LOW_IS(0, PR_SET_SECUREBITS)),
+	/* After these an exec leaves a caller with less than the supervisor that acts for it: it must be known. */
+	RULE(SYS_prctl, NEEDS_ROOT, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_CAPBSET_DROP)),
+	RULE(SYS_prctl, NEEDS_ROOT, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_CAP_AMBIENT)),
+	RULE(SYS_prctl, NEEDS_ROOT, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_SECUREBITS)),
 
 	/* Characters typed into the terminal of whoever started the view. */
 	IOCTL(0, REFUSE_WITH(EPERM), TIOCSTI),

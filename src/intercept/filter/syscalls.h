@@ -24,6 +24,7 @@ enum syscall_needs {
 	NEEDS_APPEND = 1u << 2,
 	NEEDS_READONLY = 1u << 3,
 	NEEDS_ROOT = 1u << 4, /* the supervisor could do more than an ordinary caller */
+	NEEDS_DUMPABLE = 1u << 5, /* the supervisor could not read a process that is not dumpable */
 };
 
 /* Which handler answers a notified call: the intercept room maps each to a function. */
@@ -51,7 +52,7 @@ enum handler {
 	HANDLER_EXECVE, HANDLER_EXECVEAT,
 	HANDLER_CONNECT, HANDLER_BIND, HANDLER_SENDTO, HANDLER_SENDMSG, HANDLER_SENDMMSG,
 	HANDLER_FCNTL,	 /* F_SETFL that would clear O_APPEND */
-	HANDLER_PRCTL,	 /* PR_SET_DUMPABLE, PR_GET_DUMPABLE */
+	HANDLER_PRCTL,	 /* PR_SET_DUMPABLE, PR_GET_DUMPABLE; in a root view what changes credentials */
 	HANDLER_SET_ID,	 /* set*id, setgroups, capset in a root view */
 	HANDLER_MMAP_LOW, /* mmap fixed below GUARD_END: only a steered one is let through */
 	HANDLER_COUNT,

@@ -212,6 +212,8 @@ long exec_run(struct tracee *t, const struct steer_job *job, const struct call *
 			return tracee_kill(t);
 		return tracee_release(t, result) < 0 ? -ESRCH : result;
 	}
+	if (t->steer->config.executed)
+		t->steer->config.executed(t->tid, t->steer->config.userdata);
 	struct image image = {.t = t, .slot = slot};
 	int r = set_up_image(&image, job->exec, slot_text);
 	free(image.block.words);

@@ -124,7 +124,8 @@ void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum stee
 static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer, const struct steer_job *job)
 {
 	char name[64];
-	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", steer->config.vault, job->fd);
+	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", job->vault ? job->vault : steer->config.vault,
+			   job->vault ? job->vault_fd : job->fd);
 	size_t pad = 0;
 	if (job->kind == STEER_EXEC) {
 		size_t wanted = strlen(job->exec->execfn);

@@ -46,6 +46,9 @@ enum steer_slot {
 struct steer_job {
 	enum steer_kind kind;
 	int fd;		      /* our descriptor of the object; owned by the job, closed when it is over */
+	/* The object's name is /proc/`vault`/fd/`vault_fd`; 0: the configured vault's, where it has the number `fd`. */
+	pid_t vault;
+	int vault_fd;
 	struct seccomp_notif notif; /* the held notification (id, pid = tid, data) */
 	/* STEER_CALL and STEER_EXEC: */
 	int nr;		   /* system call to run */
@@ -68,6 +71,7 @@ struct steer_job {
 	 */
 	void (*done)(const struct steer_job *job, long result, void *userdata);
 	void *userdata;
+	void *keeper; /* for `done`: who keeps the name */
 };
 
 struct steer;
@@ -76,6 +80,12 @@ struct steer_config {
 	int listener;	     /* seccomp listener; not owned */
 	pid_t vault;	     /* pid of the process that shares our descriptor table */
 	struct guard *guard; /* not owned */
+	/*
+	 * A thread has executed a program and now has this number, which may have been another's; it is held. May be NULL. Must
+	 * not block.
+	 */
+	void (*executed)(pid_t tid, void *userdata);
+	void *userdata;
 	unsigned deadline_ms; /* a step that takes longer than this (and is not may_block) kills the caller; 0: 10000 */
 };
 
