@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -236,6 +237,23 @@ static int caller_tgid(struct caller *caller, pid_t *ret)
 	return 0;
 }
 
+static uint64_t caller_size_limit(struct caller *caller)
+{
+	struct rlimit limit;
+
+	if (prlimit(caller->tid, RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+static void caller_signal(struct caller *caller, int number)
+{
+	pid_t tgid;
+
+	if (caller->ops->tgid(caller, &tgid) == 0)
+		syscall(SYS_tgkill, tgid, caller->tid, number);
+}
+
 static pid_t parent_of(int proc_fd, pid_t pid)
 {
 	char path[32], text[512];
@@ -287,6 +305,8 @@ static const struct caller_ops notify_caller_ops = {
 	.share_fd = caller_share_fd,
 	.umask = caller_umask,
 	.tgid = caller_tgid,
+	.size_limit = caller_size_limit,
+	.signal = caller_signal,
 	.in_view = caller_in_view,
 	.own_rights = begin_look,
 	.lend_rights = end_look,

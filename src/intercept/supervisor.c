@@ -59,16 +59,19 @@ static int write_stats(const char *path, const struct workers *workers, struct s
 }
 
 /*
- * Once the command has its own copies of what it inherits: many descriptors (pins, masked content), and no death by a
- * limit that a caller's truncate meets in us.
+ * Once the command has its own copies of what it inherits: many descriptors (pins, masked content), and files as large as
+ * a caller may make them, whose own limit vfs/attr.c looks at.
  */
 static void raise_limits(void)
 {
+	static const int raised[] = {RLIMIT_NOFILE, RLIMIT_FSIZE};
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
+		if (getrlimit(raised[i], &limit) < 0)
+			continue;
 		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		setrlimit(raised[i], &limit);
 	}
 	signal(SIGXFSZ, SIG_IGN);
 }

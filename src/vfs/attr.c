@@ -3,16 +3,16 @@
  * Attributes, sizes, status flags and watches. Calls by path act on the judged object through its O_PATH descriptor:
  * the magic link in procfs leads to that very object, a symlink included. Calls by descriptor that change the object
  * do the same; those that need the open file description act on a copy of it.
- *
- * RLIMIT_FSIZE and SIGXFSZ of truncate, ftruncate and fallocate are those of the supervisor, not the caller's
- * (docs/PARITY.md).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,6 +110,24 @@ int vfs_utimens(struct op *op, int dirfd, const struct timespec times[2], int fl
 	return error ? error : done(utimensat(AT_FDCWD, fd_name(walk->fd, name), times, 0), out);
 }
 
+/*
+ * RLIMIT_FSIZE of the caller, as fs/attr.c:inode_newsize_ok() has it: the kernel would look at ours. For a regular file
+ * that is to have SIZE bytes. What is over it is -EFBIG, and the caller gets SIGXFSZ.
+ */
+static bool over_limit(struct op *op, int fd, int64_t size)
+{
+	struct stat now;
+
+	return fstat(fd, &now) == 0 && size > now.st_size &&
+	       (uint64_t)size > op->caller->ops->size_limit(op->caller);
+}
+
+static int too_large(struct op *op)
+{
+	op->caller->ops->signal(op->caller, SIGXFSZ);
+	return -EFBIG;
+}
+
 int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
@@ -124,7 +142,16 @@ int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 		return -EINVAL;
 	/* write=discard keeps what an open wrote; here nobody holds a copy that could be cut. */
 	error = ready(op, walk, walk->verdict.content == CONTENT_MASK ? INTENT_METADATA : INTENT_TRUNCATE);
-	return error ? error : done(truncate(fd_name(walk->fd, name), length), out);
+	if (error)
+		return error;
+	fd_name(walk->fd, name);
+	/* Who may not write is told that first. */
+	if (over_limit(op, walk->fd, length)) {
+		_cleanup_close_ int writer = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		return writer < 0 ? -errno : too_large(op);
+	}
+	return done(truncate(name, length), out);
 }
 
 static bool writable(int flags)
@@ -156,7 +183,28 @@ int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out)
 	error = judge_cut(op, walk);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
+	if (!error && over_limit(op, copy, length))
+		error = too_large(op);
 	return error ? error : done(ftruncate(copy, length), out);
+}
+
+/*
+ * Does this fallocate() meet the limit? Where it extends the file, and on tmpfs also where it does not
+ * (mm/shmem.c:shmem_fallocate()). Before that, without a signal, a size is refused that the file system has not: it is
+ * asked by a collapse beyond the end, which changes nothing.
+ */
+static bool allocates_too_much(struct op *op, const struct walk *walk, int copy, int mode, int64_t offset, int64_t length)
+{
+	const int extending = FALLOC_FL_ZERO_RANGE | FALLOC_FL_UNSHARE_RANGE;
+	struct statfs fs;
+	int64_t end;
+
+	if (offset < 0 || length <= 0 || __builtin_add_overflow(offset, length, &end) || !S_ISREG(walk->stat.st_mode) ||
+	    (mode & ~(FALLOC_FL_KEEP_SIZE | extending)) || !over_limit(op, copy, end))
+		return false;
+	if (fstatfs(copy, &fs) < 0 || (fs.f_type == TMPFS_MAGIC ? mode & extending : mode & FALLOC_FL_KEEP_SIZE))
+		return false;
+	return fallocate(copy, FALLOC_FL_COLLAPSE_RANGE, end - 1, 1) == 0 || errno != EFBIG;
 }
 
 int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t length, struct outcome *out)
@@ -175,6 +223,8 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 	}
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
+	if (!error && writable(flags) && allocates_too_much(op, walk, copy, mode, offset, length))
+		error = too_large(op);
 	return error ? error : done(fallocate(copy, mode, offset, length), out);
 }
 

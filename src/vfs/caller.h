@@ -36,6 +36,10 @@ struct caller_ops {
 	int (*share_fd)(struct caller *caller, int fd, int *ret_fd);
 	int (*umask)(struct caller *caller, mode_t *ret);
 	int (*tgid)(struct caller *caller, pid_t *ret);
+	/* The soft RLIMIT_FSIZE of the caller in bytes; UINT64_MAX if there is none or it cannot be known. */
+	uint64_t (*size_limit)(struct caller *caller);
+	/* Send the caller's thread a signal, which it takes when the call is answered. */
+	void (*signal)(struct caller *caller, int number);
 	/* Is this process one of the view? */
 	bool (*in_view)(struct caller *caller, pid_t pid);
 	/*

@@ -1,6 +1,6 @@
 # Real programs inside a view against native output, as root and as an ordinary user.
 if(TARGET scrim)
-  foreach(scenario git build sqlite tar copy find perl python make go node pipe)
+  foreach(scenario git build sqlite tar copy find perl python make go node pipe limits)
     foreach(user root user)
       scrim_test(integration.program_${scenario}.${user}
         ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 python3
@@ -10,7 +10,7 @@ if(TARGET scrim)
     endforeach()
   endforeach()
   # The quick ones again on tmpfs.
-  foreach(scenario tar copy find perl python)
+  foreach(scenario tar copy find perl python limits)
     scrim_test(integration.program_${scenario}.tmpfs
       ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 python3
         ${CMAKE_CURRENT_SOURCE_DIR}/integration/programs.py $<TARGET_FILE:scrim> ${scenario} user /dev/shm)

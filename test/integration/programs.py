@@ -38,6 +38,7 @@ LEAST = {
     "go": {"chdir": 2000, "execve": 1000, "openat": 2000},
     "node": {"execve": 20, "statx": 100, "chdir": 2000},
     "pipe": {"execve": 2000},
+    "limits": {"truncate": 100, "ftruncate": 300, "fallocate": 300},
 }
 # Programs whose threads are preempted by signals all the time: some must have hit a steer.
 SIGNALS_HELD = {"go": 1, "node": 1}

@@ -113,6 +113,16 @@ static int fake_tgid(struct caller *caller, pid_t *ret)
 	return 0;
 }
 
+static uint64_t fake_size_limit(struct caller *caller)
+{
+	return fake_of(caller)->size_limit;
+}
+
+static void fake_signal(struct caller *caller, int number)
+{
+	fake_of(caller)->signalled = number;
+}
+
 static bool fake_in_view(struct caller *caller, pid_t pid)
 {
 	(void)caller;
@@ -135,6 +145,8 @@ static const struct caller_ops fake_ops = {
 	.share_fd = fake_share_fd,
 	.umask = fake_umask,
 	.tgid = fake_tgid,
+	.size_limit = fake_size_limit,
+	.signal = fake_signal,
 	.in_view = fake_in_view,
 	.validate = fake_validate,
 };
@@ -152,7 +164,8 @@ int fake_caller_chdir(struct fake_caller *fake, const char *cwd)
 
 int fake_caller_init(struct fake_caller *fake, const char *cwd, mode_t mask)
 {
-	*fake = (struct fake_caller){.caller = {.ops = &fake_ops, .tid = gettid()}, .cwd_fd = -EBADF, .mask = mask};
+	*fake = (struct fake_caller){.caller = {.ops = &fake_ops, .tid = gettid()}, .cwd_fd = -EBADF, .mask = mask,
+				  .size_limit = UINT64_MAX};
 	return fake_caller_chdir(fake, cwd);
 }
 

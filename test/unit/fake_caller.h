@@ -12,6 +12,8 @@ struct fake_caller {
 	int cwd_fd;
 	mode_t mask;
 	unsigned validations; /* how often an operation was about to act or to tell */
+	uint64_t size_limit;  /* RLIMIT_FSIZE; none at first */
+	int signalled;        /* the last signal that was sent to it */
 	int validate_error;   /* what validate() answers: 0, or -ESRCH for a caller that is gone */
 };
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -576,6 +577,37 @@ static void test_rules(void **state)
 	end();
 }
 
+/* What would make a file larger than the caller may (integration.program_limits has it all, against native). */
+static void test_size_limit(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	begin(true, elsewhere);
+	twin_file(&t, "small", "content");
+	twin_open(&t, 0, "small", O_WRONLY);
+	t.fake.size_limit = 1000;
+	assert_int_equal(twin_inside(&t, SYS_truncate, P("small"), 1000), 0);
+	assert_int_equal(twin_inside(&t, SYS_ftruncate, TWIN_FD(0), 10), 0);
+	assert_int_equal(t.fake.signalled, 0);
+	assert_int_equal(twin_inside(&t, SYS_truncate, P("small"), 1001), -EFBIG);
+	assert_int_equal(t.fake.signalled, SIGXFSZ);
+	t.fake.signalled = 0;
+	assert_int_equal(twin_inside(&t, SYS_ftruncate, TWIN_FD(0), 1001), -EFBIG);
+	assert_int_equal(t.fake.signalled, SIGXFSZ);
+	t.fake.signalled = 0;
+	assert_int_equal(twin_inside(&t, SYS_fallocate, TWIN_FD(0), 0, 1, 1000), -EFBIG);
+	assert_int_equal(t.fake.signalled, SIGXFSZ);
+	assert_int_equal(fstat(t.fds[1][0], &st), 0);
+	assert_int_equal(st.st_size, 10);
+	/* A file that is larger already may be cut to a size that is still over the limit. */
+	t.fake.size_limit = 5;
+	t.fake.signalled = 0;
+	assert_int_equal(twin_inside(&t, SYS_truncate, P("small"), 8), 0);
+	assert_int_equal(t.fake.signalled, 0);
+	end();
+}
+
 /* A descriptor on an append-only file: it grows and does not change. */
 static void test_append_descriptor(void **state)
 {
@@ -691,6 +723,7 @@ static int tests(void)
 		cmocka_unit_test(test_xattrs_tmpfs),	   cmocka_unit_test(test_xattrs_ext4),
 		cmocka_unit_test(test_xattrat),		   cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_append_descriptor), cmocka_unit_test(test_gone),
+cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_masked_descriptor),
 	};
 
