@@ -160,6 +160,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	error = steer_new(&(struct steer_config){.listener = launch.listener,
 						 .vault = launch.reaper,
 						 .guard = guard,
+						 .counts_signals = config->stats_file != NULL,
 						 .executed = on_executed,
 						 .userdata = threads},
 			  &steer);

@@ -52,11 +52,14 @@ struct workers {
 struct worker {
 	struct workers *all;
 	bool receives; /* at first: it was let in */
+	struct steer_hand *hand; /* made for the first call that is steered */
 	struct notify_caller caller;
 	struct rights rights; /* with wards only */
 	struct seccomp_notif notif;
 	struct op op;
 };
+
+static void let_receive(struct workers *all, struct notify_caller *caller, unsigned most);
 
 static void log_refused(struct worker *worker, int error)
 {
@@ -121,15 +124,21 @@ static int name_object(struct worker *worker, int fd, struct steer_job *job)
 	return 0;
 }
 
-static int submit(struct worker *worker, const struct steer_job *job)
+/* Steer, by this thread or (a job that may block, or needs this thread to answer) by one of the engine's. */
+static int run_or_queue(struct worker *worker, const struct steer_job *job)
 {
-	int error = -EAGAIN;
+	int error = worker->hand ? 0 : steer_hand_new(worker->all->config.steer, &worker->hand);
 
-	/* A thread that is started for it inherits the rights of this one. */
+	if (error)
+		return error;
+	/* What follows is the supervisor's own to do; and a thread that is started inherits the rights of this one. */
 	notify_caller_return(&worker->caller);
-
+	/* It takes long, and somebody has to answer for the new image. */
+	if (job->kind == STEER_EXEC)
+		let_receive(worker->all, &worker->caller, WORKERS_MAX);
+	error = -EAGAIN;
 	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
-		error = steer_submit(worker->all->config.steer, job);
+		error = steer_run(worker->hand, job);
 		if (error == -EAGAIN)
 			sched_yield();
 	}
@@ -163,7 +172,7 @@ static int hand_over(struct worker *worker, struct outcome *out)
 	memcpy(job.args, errand->args, sizeof(job.args));
 	error = name_object(worker, out->fd, &job);
 	if (!error)
-		error = submit(worker, &job);
+		error = run_or_queue(worker, &job);
 	if (error && job.keeper)
 		vaults_drop(job.keeper, job.vault, job.vault_fd);
 	if (!error) {
@@ -196,7 +205,7 @@ static int let_lend(struct worker *worker)
 		.userdata = worker->all,
 	};
 
-	return submit(worker, &job);
+	return run_or_queue(worker, &job);
 }
 
 static void answer(struct worker *worker, int error, struct outcome *out)
@@ -392,9 +401,8 @@ static void *worker_main(void *userdata)
 	if (all->config.wards)
 		wards_init_rights(all->config.wards, &worker->rights);
 	for (;;) {
-		enum steer_expected expected;
 		struct outcome out;
-		int nr, error, give, number, copy;
+		int nr, error, number, copy;
 
 		if (!receives)
 			await_turn(all);
@@ -403,11 +411,8 @@ static void *worker_main(void *userdata)
 		if (error)
 			break;
 		taken(all, &worker->caller);
-		expected = steer_expects(all->config.steer, &worker->notif, &give);
-		if (expected != STEER_STRANGE) {
-			steer_let(all->config.steer, &worker->notif, expected, give);
+		if (steer_answers(all->config.steer, &worker->notif))
 			continue;
-		}
 		nr = worker->notif.data.nr;
 		notify_caller_begin(&worker->caller, &worker->notif);
 		if (lent_fetch(all->lent, &worker->notif, &number, &copy))
@@ -425,6 +430,7 @@ static void *worker_main(void *userdata)
 		answer(worker, error, &out);
 	}
 	atomic_fetch_sub(&all->all, 1);
+	steer_hand_free(worker->hand);
 	free(worker);
 	return NULL;
 }

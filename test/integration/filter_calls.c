@@ -24,10 +24,12 @@
 #include <asm/ioctls.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "filter_cell.h"
+#include "intercept/filter/prologue.h"
 #include "intercept/filter/syscalls.h"
 #include "intercept/steer/guard.h"
 
@@ -311,7 +313,7 @@ static const struct example screens[] = {
 	NOTIFY(NEEDS_DUMPABLE, CALL(SYS_prctl, PR_SET_DUMPABLE, 0)),
 	NOTIFY(NEEDS_DUMPABLE, CALL(SYS_prctl, JUNK | PR_SET_DUMPABLE, 1)),
 	NOTIFY(NEEDS_DUMPABLE, CALL(SYS_prctl, PR_GET_DUMPABLE)),
-	NOTIFY(0, CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, GUARD_ADDRESS + 256, 104)),
+	REFUSE(EPERM, 0, CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, GUARD_ADDRESS + 256, 104)),
 	REFUSE(EPERM, 0, CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, GUARD_END, 104)),
 	REFUSE(EPERM, 0, CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, HIGH, 104)),
 	REFUSE(EPERM, 0, CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP_SIZE, FAR)),
@@ -456,6 +458,49 @@ static void test_screens_complete(void **state)
 	}
 }
 
+/* ---- Calls from the guard pages ---- */
+
+/* Where nobody traces the caller a call that could be steered is ENOSYS, whatever its arguments; others are as ever. */
+static void test_from_guard(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(masks); m++) {
+		struct probe probes[2 * 64];
+		int64_t wanted[ARRAY_LEN(probes)];
+		bool notified[ARRAY_LEN(probes)];
+		size_t count = 0;
+		for (size_t i = 0; i < screen_rules_len; i++) {
+			const struct screen_rule *rule = &screen_rules[i];
+			bool traced = (rule->action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE;
+			if (!traced || (rule->needs && !(rule->needs & masks[m])))
+				continue;
+			uint64_t first = rule->nr == SYS_prctl ? PR_SET_MM : UINT64_MAX;
+			assert_true(count + 2 <= ARRAY_LEN(probes));
+			probes[count] = (struct probe){"from the guard", ABI_GUARD, rule->nr, {first}};
+			notified[count] = false;
+			wanted[count++] = -ENOSYS;
+			probes[count] = (struct probe){"from elsewhere", ABI_NATIVE, rule->nr, {first}};
+			notified[count] = syscall_find(rule->nr)->class == CLASS_NOTIFY;
+			wanted[count] = notified[count] ? CELL_ANSWER : CELL_NO_RESULT;
+			count++;
+		}
+		assert_true(count > 10);
+		probes[count] = (struct probe){"close from the guard", ABI_GUARD, SYS_close, {BADFD}};
+		notified[count] = false;
+		wanted[count++] = -EBADF;
+		probes[count] = (struct probe){"mkdir from the guard", ABI_GUARD, SYS_mkdir, {0}};
+		notified[count] = true;
+		wanted[count++] = CELL_ANSWER;
+
+		struct probe_result got[ARRAY_LEN(probes)];
+		cell_run(&(struct cell_config){.filtered = true, .needs = masks[m], .guarded = true}, probes, count, got);
+		for (size_t i = 0; i < count; i++)
+			if (got[i].notified != notified[i] || (wanted[i] != CELL_NO_RESULT && got[i].value != wanted[i]))
+				fail_msg("%s, number %ld, needs %#x: %ld, signal %d%s", probes[i].what, (long)probes[i].nr,
+					 masks[m], (long)got[i].value, got[i].signal, got[i].notified ? ", notified" : "");
+	}
+}
+
 /* ---- The guard page itself, under attack ---- */
 
 static const struct probe attacks[] = {
@@ -492,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_screens),
 		cmocka_unit_test(test_screens_complete),
+		cmocka_unit_test(test_from_guard),
 		cmocka_unit_test(test_guard_attacks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

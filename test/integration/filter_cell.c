@@ -49,6 +49,21 @@ static int64_t raw_call(const struct probe *p)
 	return value;
 }
 
+/* The first bytes of the cell's guard are `syscall; ret`. */
+static int64_t raw_guard(const struct probe *p)
+{
+	int64_t value;
+	register uint64_t r10 __asm__("r10") = p->args[3];
+	register uint64_t r8 __asm__("r8") = p->args[4];
+	register uint64_t r9 __asm__("r9") = p->args[5];
+	__asm__ volatile("sub $128, %%rsp\n\tcall *%%rbx\n\tadd $128, %%rsp"
+			 : "=a"(value)
+			 : "a"(p->nr), "D"(p->args[0]), "S"(p->args[1]), "d"(p->args[2]), "r"(r10), "r"(r8), "r"(r9),
+			   "b"(GUARD_ADDRESS)
+			 : "rcx", "r11", "memory");
+	return value;
+}
+
 static int64_t raw_int80(const struct probe *p)
 {
 	int64_t value;
@@ -65,7 +80,7 @@ static void make_call(const struct probe *p, struct probe_result *result)
 	signal(SIGALRM, SIG_DFL);
 	alarm(PROBE_SECONDS);
 	pid_t self = getpid();
-	int64_t value = p->abi == ABI_INT80 ? raw_int80(p) : raw_call(p);
+	int64_t value = p->abi == ABI_INT80 ? raw_int80(p) : p->abi == ABI_GUARD ? raw_guard(p) : raw_call(p);
 	/* A call that made a process: only the one we started may write. */
 	if (getpid() == self)
 		result->value = value;
@@ -84,9 +99,9 @@ static void become(uid_t uid)
 static void map_guard(void)
 {
 	int fd = memfd_create("guard", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)GUARD_BYTES) < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)GUARD_BYTES) < 0 || write(fd, "\x0f\x05\xc3", 3) != 3)
 		fail("guard memfd");
-	void *at = mmap((void *)GUARD_ADDRESS, GUARD_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	void *at = mmap((void *)GUARD_ADDRESS, GUARD_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 	if (at == MAP_FAILED)
 		fail("guard mapping");
 	close(fd);

@@ -18,6 +18,7 @@
 enum cell_abi {
 	ABI_NATIVE,
 	ABI_INT80, /* the i386 gate, from 64-bit code */
+	ABI_GUARD, /* ABI_NATIVE by an instruction in the guard pages (cell_config.guarded) */
 };
 
 struct probe {

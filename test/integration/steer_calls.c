@@ -58,7 +58,7 @@ static void test_plain(void **state)
 	struct steer_stats s;
 	assert_int_equal(harness_run(NULL, plain_body, NULL, &c, &s), 0);
 	assert_int_equal(s.calls, 51);
-	assert_int_equal(c.expected, 51);
+	assert_int_equal(c.received, c.continued + 51 + 1); /* a steered call comes once; one fails before */
 	assert_int_equal(c.done, 51);
 	assert_int_equal(s.killed, 0);
 }
@@ -149,7 +149,6 @@ static void test_objects(void **state)
 	pthread_join(thread, NULL);
 	close(s);
 	assert_int_equal(st.calls, 3);
-	assert_int_equal(c.expected, 3);
 }
 
 static volatile sig_atomic_t handled;
@@ -564,7 +563,8 @@ static void test_traced(void **state)
 static void overdue_caller(void *argument)
 {
 	(void)argument;
-	chdir("/usr") == 0 ? _exit(1) : _exit(2);
+	execl("/bin/true", "true", NULL);
+	_exit(2);
 }
 
 static void overdue_body(void *argument)
@@ -577,7 +577,7 @@ static void overdue_body(void *argument)
 static void test_overdue(void **state)
 {
 	(void)state;
-	struct harness_options options = {.never_continue = true, .deadline_ms = 300};
+	struct harness_options options = {.never_answer = true, .deadline_ms = 300};
 	struct steer_stats s;
 	assert_int_equal(harness_run(&options, overdue_body, NULL, NULL, &s), 0);
 	assert_int_equal(s.killed, 1);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/prctl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -67,6 +68,8 @@ void expect_at(bool holds, const char *text, const char *file, int line)
 
 #define LOW(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]))
 #define HIGH(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + 4)
+#define IP_LOW BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer))
+#define IP_HIGH BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4)
 #define NR BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
 #define RET(x) BPF_STMT(BPF_RET | BPF_K, x)
 
@@ -100,9 +103,23 @@ static int install_filter(void)
 {
 	struct sock_filter f[160];
 	unsigned n = 0;
-	static const unsigned notified[] = {SYS_chdir, SYS_execve, SYS_execveat, SYS_openat, SYS_open, SYS_connect};
+	static const unsigned notified[] = {SYS_chdir,	SYS_execve, SYS_execveat,   SYS_openat,
+					    SYS_open,	SYS_connect, GUARD_GATE_CALL};
 	static const unsigned low[] = {SYS_munmap, SYS_mprotect, SYS_mremap,	   SYS_madvise,
 				       SYS_pkey_mprotect, SYS_remap_file_pages};
+	EMIT(IP_HIGH);
+	EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 7 + 2 * ARRAY_LEN(notified)));
+	EMIT(IP_LOW);
+	EMIT(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, GUARD_END, 5 + 2 * ARRAY_LEN(notified), 0));
+	EMIT(NR);
+	for (size_t i = 0; i < ARRAY_LEN(notified); i++) {
+		EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, notified[i], 0, 1));
+		EMIT(RET(SECCOMP_RET_TRACE | GUARD_TRACE_DATA));
+	}
+	EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3));
+	EMIT(LOW(0));
+	EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_MM, 0, 1));
+	EMIT(RET(SECCOMP_RET_TRACE | GUARD_TRACE_DATA));
 	EMIT(NR);
 	for (size_t i = 0; i < ARRAY_LEN(notified); i++) {
 		EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, notified[i], 0, 1));
@@ -306,12 +323,10 @@ static int judge(const struct harness *h, const struct seccomp_notif *notif, str
 static void serve(struct harness *h, const struct seccomp_notif *notif)
 {
 	atomic_fetch_add((_Atomic uint64_t *)&h->counts.received, 1);
-	int give;
-	enum steer_expected expected = steer_expects(h->steer, notif, &give);
-	if (expected != STEER_STRANGE) {
-		atomic_fetch_add((_Atomic uint64_t *)&h->counts.expected, 1);
-		if (!h->options->never_continue)
-			steer_let(h->steer, notif, expected, give);
+	if (h->options->never_answer && notif->data.nr == SYS_mmap)
+		return;
+	if (steer_answers(h->steer, notif)) {
+		atomic_fetch_add((_Atomic uint64_t *)&h->counts.answered, 1);
 		return;
 	}
 	struct steer_job job = {.fd = -1, .done = on_done, .userdata = h};
@@ -425,7 +440,7 @@ int harness_run(const struct harness_options *options, void (*body)(void *), voi
 	EXPECT(h->listener >= 0);
 
 	struct steer_config config = {.listener = h->listener, .vault = vault, .guard = h->guard,
-				      .deadline_ms = h->options->deadline_ms};
+				      .deadline_ms = h->options->deadline_ms, .counts_signals = true};
 	EXPECT(steer_new(&config, &h->steer) == 0);
 	unsigned workers = h->options->workers ? h->options->workers : 2;
 	pthread_t threads[8];

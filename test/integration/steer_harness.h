@@ -23,7 +23,7 @@
 #include "integration/steer_vault.h"
 
 struct harness_counts {
-	uint64_t received, continued, expected, steered, refused_mmap, exec_failed, done, done_died;
+	uint64_t received, continued, answered, steered, refused_mmap, exec_failed, done, done_died;
 	uint64_t exec_errors[4096];
 };
 
@@ -31,7 +31,7 @@ struct harness_options {
 	unsigned workers;     /* 0: 2 */
 	unsigned deadline_ms; /* 0: 10000 */
 	unsigned sleep_us;    /* each worker sleeps that long before RECV: lets signals come first */
-	bool never_continue;  /* leave expected notifications unanswered, for the deadline */
+	bool never_answer;    /* leave new images without their guard, for the deadline */
 	/* Approve another interpreter than the kernel will map: 1 a different one, 2 none. */
 	unsigned wrong_interp;
 };

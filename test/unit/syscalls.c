@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "intercept/steer/guard.h"
 #include "intercept/filter/filter.h"
 #include "intercept/filter/prologue.h"
 #include "intercept/filter/syscalls.h"
@@ -107,7 +108,15 @@ static void test_rules_are_sound(void **state)
 		const struct screen_rule *rule = &screen_rules[i];
 		const struct syscall_row *row = syscall_find(rule->nr);
 		assert_non_null(row);
-		assert_int_equal(row->class, CLASS_SCREEN);
+		/* What steering makes stops for the tracer where it would be notified else; nothing else has rules. */
+		bool from_guard = rule->tests[0].kind == TEST_IP_BELOW || rule->tests[1].kind == TEST_IP_BELOW;
+		assert_true(from_guard == (rule->action == (SECCOMP_RET_TRACE | GUARD_TRACE_DATA)));
+		if (from_guard && rule->tests[1].kind == TEST_NONE && row->class != CLASS_SCREEN) {
+			assert_true(row->class == CLASS_NOTIFY || rule->nr == GUARD_GATE_CALL);
+			assert_int_equal(row->needs, rule->needs);
+		} else {
+			assert_int_equal(row->class, CLASS_SCREEN);
+		}
 		assert_true(rule->needs < NEEDS_END);
 		assert_true(rule->tests[0].kind != TEST_NONE);
 		for (size_t t = 0; t < SCREEN_TESTS_MAX; t++)
@@ -135,7 +144,17 @@ static const struct screen_rule sample[] = {
 	{10, NEEDS_HIDE, 3, {{TEST_LOW_ANY, 2, 0x30, 0}}},
 	{20, 0, 4, {{TEST_BELOW, 0, 0, 0x20000}, {TEST_LOW_UNSET, 3, 0x400, 0}}},
 	{30, NEEDS_MASK, 5, {{TEST_NOT_NULL, 4, 0, 0}}},
+	{40, 0, 6, {{TEST_IP_BELOW, 0, 0, 0x30000}}},
 };
+
+static uint32_t run_sample_at(uint64_t ip)
+{
+	struct sock_filter code[256];
+	int len = prologue_assemble(sample, ARRAY_LEN(sample), 0, code, ARRAY_LEN(code));
+	assert_true(len > 0);
+	struct seccomp_data data = {.nr = 40, .arch = ARCH_HERE, .instruction_pointer = ip};
+	return interpret(code, len, &data);
+}
 
 static uint32_t run_sample(unsigned needs, uint32_t arch, int nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
 {
@@ -176,6 +195,11 @@ static void test_assembler(void **state)
 	assert_int_equal(run_sample(NEEDS_MASK, here, 30, 0, 0, 0, 0, high), 5);
 	assert_int_equal(run_sample(NEEDS_MASK, here, 30, 0, 0, 0, 0, 0), FELL_THROUGH);
 	assert_int_equal(run_sample(NEEDS_HIDE, here, 30, 0, 0, 0, 0, 1), FELL_THROUGH);
+	/* where it comes from */
+	assert_int_equal(run_sample_at(0x2ffff), 6);
+	assert_int_equal(run_sample_at(0x30000), FELL_THROUGH);
+	assert_int_equal(run_sample_at(high), FELL_THROUGH);
+	assert_int_equal(run_sample_at(high + 2), FELL_THROUGH);
 }
 
 static void test_assembler_room(void **state)

@@ -39,6 +39,7 @@
 #define LOW_UNSET(a, m) {.kind = TEST_LOW_UNSET, .arg = (a), .mask = (m)}
 #define IN_GUARD(a) {.kind = TEST_BELOW, .arg = (a), .value = GUARD_END}
 #define NOT_NULL(a) {.kind = TEST_NOT_NULL, .arg = (a)}
+#define FROM_GUARD {.kind = TEST_IP_BELOW, .value = GUARD_END}
 
 /* clang-format off */
 #define RULE(nr_, needs_, action_, ...) {.nr = (nr_), .needs = (needs_), .action = (action_), .tests = {__VA_ARGS__}}
@@ -47,12 +48,24 @@
 #define IOCTL_ANY_SIZE(needs_, action_, type, nr_) \
 	RULE(SYS_ioctl, needs_, action_, LOW_MASKED(1, 0xffff, (uint32_t)(type) << 8 | (nr_)))
 #define IOCTL_TYPE(needs_, action_, type) RULE(SYS_ioctl, needs_, action_, LOW_MASKED(1, 0xff00, (uint32_t)(type) << 8))
+/* A call that steering makes: it stops for the tracer, and without one (the caller itself jumped there) is ENOSYS. */
+#define STEERED(nr_, needs_) RULE(nr_, needs_, SECCOMP_RET_TRACE | GUARD_TRACE_DATA, FROM_GUARD)
 
 /* CLONE_NEWTIME shares its bit with the exit signal of clone(2), where it cannot be asked for. */
 #define CLONE_NEW_ANY (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define CLONE_NEWTIME_BIT 0x80
 
 const struct screen_rule screen_rules[] = {
+	/* Made from the guard pages, in numbers that are notified anyway: others stay decided by their number alone. */
+	STEERED(SYS_execve, 0),
+	STEERED(SYS_execveat, 0),
+	STEERED(SYS_chdir, 0),
+	STEERED(SYS_open, 0),
+	STEERED(SYS_openat, 0),
+	STEERED(SYS_connect, 0),
+	STEERED(SYS_sendmsg, NEEDS_HIDE | NEEDS_MASK),
+	STEERED(GUARD_GATE_CALL, 0),
+
 	/*
 	 * The guard pages: nothing below GUARD_END may be unmapped, moved, protected or mapped over. A range that covers
 	 * them from below starts below GUARD_END too, and ranges do not wrap (the kernel refuses those). Whether mmap is
@@ -75,6 +88,7 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_unshare, 0, REFUSE_WITH(EPERM), LOW_ANY(0, CLONE_NEW_ANY | CLONE_NEWTIME_BIT)),
 
 	RULE(SYS_socket, 0, REFUSE_WITH(EAFNOSUPPORT), LOW_IS(0, AF_ALG)),
+	STEERED(SYS_sendto, 0),
 	/* Without an address the socket's own peer is meant, which connect() has judged. */
 	RULE(SYS_sendto, 0, SECCOMP_RET_USER_NOTIF, NOT_NULL(4)),
 
@@ -88,9 +102,9 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
 	/*
 	 * PR_SET_MM changes what /proc/PID/exe and maps say of a caller: EPERM, which an ordinary user gets for most of
-	 * it natively. Steering puts a new image right with it, its struct in the guard pages: the supervisor knows.
+	 * it natively. Steering puts a new image right with it.
 	 */
-	RULE(SYS_prctl, 0, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_MM), IN_GUARD(2)),
+	RULE(SYS_prctl, 0, SECCOMP_RET_TRACE | GUARD_TRACE_DATA, LOW_IS(0, PR_SET_MM), FROM_GUARD),
 	RULE(SYS_prctl, 0, REFUSE_WITH(EPERM), LOW_IS(0, PR_SET_MM)),
 	/* Nobody inside may trace. EINVAL: a kernel without Yama, which every program that asks this can bear. */
 	RULE(SYS_prctl, 0, REFUSE_WITH(EINVAL), LOW_IS(0, PR_SET_PTRACER)),

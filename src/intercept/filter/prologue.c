@@ -53,6 +53,15 @@ static uint32_t arg_high(unsigned arg)
 /* To be patched with the distance to the next rule. No rule is as long as that. */
 #define TO_NEXT_RULE 0xff
 
+/* The 64 bits at offset AT. VALUE has 32: so the high half must be zero. */
+static void assemble_below(struct assembler *as, uint32_t at, uint32_t value)
+{
+	emit(as, BPF_LD | BPF_W | BPF_ABS, at + (uint32_t)sizeof(uint32_t), 0, 0);
+	emit(as, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, TO_NEXT_RULE);
+	emit(as, BPF_LD | BPF_W | BPF_ABS, at, 0, 0);
+	emit(as, BPF_JMP | BPF_JGE | BPF_K, value, TO_NEXT_RULE, 0);
+}
+
 static void assemble_test(struct assembler *as, const struct screen_test *test)
 {
 	switch (test->kind) {
@@ -70,11 +79,11 @@ static void assemble_test(struct assembler *as, const struct screen_test *test)
 		emit(as, BPF_LD | BPF_W | BPF_ABS, arg_low(test->arg), 0, 0);
 		emit(as, BPF_JMP | BPF_JSET | BPF_K, test->mask, TO_NEXT_RULE, 0);
 		break;
-	case TEST_BELOW: /* value has 32 bits: so the high half must be zero */
-		emit(as, BPF_LD | BPF_W | BPF_ABS, arg_high(test->arg), 0, 0);
-		emit(as, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, TO_NEXT_RULE);
-		emit(as, BPF_LD | BPF_W | BPF_ABS, arg_low(test->arg), 0, 0);
-		emit(as, BPF_JMP | BPF_JGE | BPF_K, test->value, TO_NEXT_RULE, 0);
+	case TEST_BELOW:
+		assemble_below(as, arg_low(test->arg), test->value);
+		break;
+	case TEST_IP_BELOW:
+		assemble_below(as, (uint32_t)offsetof(struct seccomp_data, instruction_pointer), test->value);
 		break;
 	case TEST_NOT_NULL: /* a high half that is not zero jumps over the look at the low half */
 		emit(as, BPF_LD | BPF_W | BPF_ABS, arg_high(test->arg), 0, 0);

@@ -26,6 +26,7 @@ enum test_kind {
 	TEST_LOW_UNSET,	 /* (low 32 bits & mask) == 0 */
 	TEST_BELOW,	 /* all 64 bits, unsigned: < value */
 	TEST_NOT_NULL,	 /* all 64 bits: != 0 */
+	TEST_IP_BELOW,	 /* the instruction pointer, all 64 bits: < value */
 };
 
 struct screen_test {

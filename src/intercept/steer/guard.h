@@ -9,8 +9,12 @@
  * filter refuses every call that could unmap, move, remap or reprotect anything below GUARD_END, which holds on
  * kernels without mseal too.
  *
- * Layout: the first GUARD_CODE_BYTES hold `syscall; ud2`; then GUARD_SLOTS slots of GUARD_SLOT_BYTES. A steer in
+ * Layout: the first GUARD_CODE_BYTES hold code (guard.c); then GUARD_SLOTS slots of GUARD_SLOT_BYTES. A steer in
  * flight owns one slot for itself, so that threads and vfork children that share an address space never share a text.
+ *
+ * What steering runs from here does not go to a worker: the filter answers SECCOMP_RET_TRACE to the numbers that can
+ * be steered when they come from these pages, so that they stop for the tracer that holds the thread. Without a tracer
+ * (a caller that jumped here by itself) they are ENOSYS.
  */
 #pragma once
 
@@ -23,6 +27,9 @@
 #define GUARD_CODE_BYTES 256ul
 #define GUARD_SLOT_BYTES 256ul /* a message header and a socket address (proc/slot_bytes.h) fit */
 #define GUARD_SYS_MSEAL 462 /* 6.10; older headers lack the name */
+#define GUARD_TRACE_DATA 0x5c31u /* SECCOMP_RET_DATA of our stops, told from a filter of the caller's own */
+/* The number with which the guard's code says that it is done. To the kernel it means nothing (kernel/signal.c). */
+#define GUARD_GATE_CALL 219 /* restart_syscall */
 #define GUARD_SLOTS ((GUARD_BYTES - GUARD_CODE_BYTES) / GUARD_SLOT_BYTES)
 
 struct guard;
@@ -49,5 +56,13 @@ static inline uint64_t guard_slot_address(unsigned slot)
 }
 /* Write a slot (LEN <= GUARD_SLOT_BYTES); only its owner does. Returns the address in the caller. */
 uint64_t guard_write_slot(struct guard *guard, unsigned slot, const void *bytes, size_t len);
-/* Address in the caller of the `syscall` instruction. */
-uint64_t guard_syscall_address(const struct guard *guard);
+
+/* Where in the caller: one `syscall` instruction, what follows it, and what the last one of the code follows. */
+#define GUARD_CALL GUARD_ADDRESS
+#define GUARD_CALL_END (GUARD_ADDRESS + 2)
+#define GUARD_GATE_END (GUARD_ADDRESS + 12)
+/*
+ * Code that a new image runs as soon as these pages are mapped in it: with rbx a descriptor to close, rbp the task's
+ * name. Clears the word below the stack pointer and ends at the gate.
+ */
+#define GUARD_SETTLE (GUARD_ADDRESS + 16)

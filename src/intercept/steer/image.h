@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A new image between its exec and its first instruction: one thread, a private address space, nobody to race with.
- * exec.c decides, present.c arranges the stack; both run calls through image_call().
+ * exec.c leads, verify.c looks at what was mapped, settle.c maps the guard, present.c arranges the stack.
  */
 #pragma once
 
@@ -31,11 +31,20 @@ int stack_block_read(pid_t tid, uint64_t rsp, struct stack_block *ret);
 int image_read(pid_t tid, uint64_t address, void *bytes, size_t size);
 int image_write(pid_t tid, uint64_t address, const void *bytes, size_t size);
 
-/* Run a call in the image. 0 and *ret_result, or -ESRCH (dead). */
-int image_call(struct image *image, int nr, const uint64_t args[6], long *ret_result);
+/* Run a call in the image (FLAGS: CALL_PLAIN or 0). 0 and *ret_result, or -ESRCH (dead). */
+int image_call(struct image *image, unsigned flags, int nr, const uint64_t args[6], long *ret_result);
+
+/* Does it map the files of PLAN and no others? 0 or -EACCES. */
+int image_verify(const struct image *image, const struct exec_plan *plan);
 
 /*
- * Make argv, AT_EXECFN, the task's name and what /proc says of them as natively. SLOT_TEXT is what the kernel was
+ * Map the guard's pages in it and name its task COMM; it stands at the guard's gate then. 0, -ESRCH, or another error
+ * after which the image must not run.
+ */
+int image_settle(struct image *image, const char *comm);
+
+/*
+ * Make argv, AT_EXECFN and what /proc says of them as natively. SLOT_TEXT is what the kernel was
  * given as the file's name. 0, -ESRCH, or another error after which the image must not run.
  */
 int image_present(struct image *image, const struct exec_plan *plan, const char *slot_text);

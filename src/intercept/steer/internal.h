@@ -9,17 +9,18 @@
 #include <time.h>
 
 #include "intercept/steer/steer.h"
+#include "intercept/steer/vdso.h"
 
-/* A steered call that will be notified; lives in the tracee, linked while steer_expects() may look for it. */
+/* A call by which a descriptor of ours gets into the caller; lives in the tracee, linked while it may come. */
 struct expectation {
 	struct expectation *next;
 	pid_t tid;
 	int nr;
 	uint64_t args[6];
 	uint64_t ip; /* instruction after the `syscall` we chose */
-	int give;    /* answered with this descriptor of ours instead of being let run; -1: run */
+	int give;    /* the descriptor of ours */
+	int at;	     /* its number there, and the call is run then; -1: the lowest free one, which is the call's result */
 	bool linked; /* by steer->expect_lock */
-	_Atomic bool consumed;
 };
 
 #define EXPECT_BUCKETS 64
@@ -29,8 +30,7 @@ struct engine_thread;
 
 struct steer {
 	struct steer_config config;
-	bool have_mseal;
-	uint64_t vdso_syscall; /* offset of a `syscall` instruction in the vdso; 0: none known */
+	struct vdso_gadget gadget;
 
 	pthread_mutex_t lock; /* the queue and the threads */
 	pthread_cond_t work;
@@ -44,6 +44,7 @@ struct steer {
 	struct expectation *expect[EXPECT_BUCKETS];
 	_Atomic unsigned expected; /* how many are linked */
 
+	_Atomic unsigned by_hand; /* steer_run() calls under way */
 	_Atomic uint64_t calls, execs, lent, busy, died, killed, signals_held, restarts;
 };
 
@@ -58,7 +59,7 @@ struct tracee {
 	pid_t tid;     /* changes to the thread group's at an exec by another thread than the leader */
 	bool dead;     /* reaped, or no longer ours: nothing more to do */
 	bool doomed;   /* we killed it and it is not reaped yet */
-	unsigned ticks, blocked_ticks;
+	unsigned ticks;
 	struct user_regs_struct saved; /* to be restored; for an exec the new image's once it stands */
 	uint64_t mask;		       /* its own signal mask */
 	struct expectation expect;
@@ -67,8 +68,8 @@ struct tracee {
 /* How tracee_call runs. */
 enum call_flags {
 	CALL_UNMASKED = 1, /* its own signal mask from the entry on: it may block and be interrupted */
-	CALL_SLICE = 2,	   /* masked; when it blocks it is interrupted after a few milliseconds */
-	CALL_EXEC = 4,	   /* may end in PTRACE_EVENT_EXEC */
+	CALL_EXEC = 2,	   /* may end in a new image */
+	CALL_PLAIN = 4,	   /* made elsewhere, or no number that can be steered: an entry stop does for the gate */
 };
 
 struct call {
@@ -76,12 +77,11 @@ struct call {
 	uint64_t args[6];
 	uint64_t ip; /* address of the `syscall` instruction */
 	unsigned flags;
-	int give; /* not run: its result is this descriptor of ours, put at the lowest free number; -1: run */
 };
 
 enum call_end {
 	CALL_RETURNED = 0, /* at its exit stop; *ret_result is what it gave */
-	CALL_BECAME_IMAGE, /* at PTRACE_EVENT_EXEC */
+	CALL_BECAME_IMAGE, /* at the exit stop of a successful exec */
 	CALL_INTERRUPTED,  /* at its exit stop with a restart code in *ret_result */
 };
 
@@ -98,21 +98,23 @@ int tracee_hold(struct tracee *t, const struct seccomp_notif *notif);
  */
 int tracee_call(struct tracee *t, const struct call *call, long *ret_result);
 
-/*
- * Give the held caller the descriptor FD of ours, close-on-exec, at its lowest free number; where its soft limit leaves
- * none, with one more for that moment. IP as in struct call. 0 and the number or a negative errno, or -ESRCH.
- */
-int tracee_give(struct tracee *t, int fd, uint64_t ip, long *ret_number);
-
-/* Mask all its signals again, after a CALL_UNMASKED. 0 or -ESRCH. */
-int tracee_mask_all(struct tracee *t);
-
 /* Start and stop the ticks around a job. */
 void tracee_arm_deadline(struct tracee *t);
 void tracee_disarm_deadline(struct tracee *t);
 
-/* Step from PTRACE_EVENT_EXEC to the exit of the exec and save the new image's registers. 0 or -ESRCH. */
-int tracee_finish_exec(struct tracee *t);
+/* Mask all its signals again, after a CALL_UNMASKED. 0 or -ESRCH. */
+int tracee_mask_all(struct tracee *t);
+
+/*
+ * Give the held caller the descriptor FD of ours, close-on-exec, at its lowest free number; where its soft limit leaves
+ * none, with one more for that moment. 0 and the number or a negative errno, or -ESRCH.
+ */
+int tracee_give(struct tracee *t, int fd, long *ret_number);
+
+/* At the exit of a successful exec: save the new image's registers. 0 or -ESRCH. */
+int tracee_take_image(struct tracee *t);
+/* Set REGS and let it run to the guard's gate, masked. 0 or -ESRCH. */
+int tracee_run_to_gate(struct tracee *t, const struct user_regs_struct *regs);
 
 /* Let it go on as if its own call had returned RESULT. 0 or -ESRCH. */
 int tracee_release(struct tracee *t, long result);

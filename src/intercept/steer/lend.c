@@ -69,7 +69,6 @@ static int open_letter(int socket)
 static int send_descriptor(struct tracee *t, const struct steer_job *job, unsigned slot, int *ret_copy)
 {
 	struct guard *guard = t->steer->config.guard;
-	uint64_t ip = guard_syscall_address(guard);
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		*ret_copy = -errno;
@@ -77,7 +76,7 @@ static int send_descriptor(struct tracee *t, const struct steer_job *job, unsign
 	}
 	_cleanup_close_ int ours = pair[0], theirs = pair[1];
 	long number = 0, sent = 0, closed = 0;
-	int r = tracee_give(t, theirs, ip, &number);
+	int r = tracee_give(t, theirs, &number);
 	if (r < 0 || number < 0) {
 		*ret_copy = (int)number;
 		return r;
@@ -87,14 +86,14 @@ static int send_descriptor(struct tracee *t, const struct steer_job *job, unsign
 	struct letter letter;
 	write_letter(&letter, guard_slot_address(slot), job->lent);
 	uint64_t address = guard_write_slot(guard, slot, &letter, sizeof(letter));
-	struct call call = {.nr = SYS_sendmsg, .ip = ip, .give = -1};
+	struct call call = {.nr = SYS_sendmsg, .ip = GUARD_CALL, .flags = CALL_PLAIN};
 	call.args[0] = (uint64_t)number;
 	call.args[1] = address;
 	call.args[2] = MSG_DONTWAIT | MSG_NOSIGNAL;
 	r = tracee_call(t, &call, &sent);
 	if (r < 0)
 		return -ESRCH;
-	call = (struct call){.nr = SYS_close, .args = {(uint64_t)number}, .ip = ip, .give = -1};
+	call = (struct call){.nr = SYS_close, .args = {(uint64_t)number}, .ip = GUARD_CALL, .flags = CALL_PLAIN};
 	r = tracee_call(t, &call, &closed);
 	if (r < 0)
 		return -ESRCH;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The face of a new image. The kernel was given "/proc/VAULT/fd/N" as the file's name and, for a script, the
- * caller's own argv; the program, ps and pidof are to see the name the caller gave and the argv of a script.
+ * caller's own argv; the program is to see the name the caller gave and the argv of a script.
  *
  * At a process's entry the stack is, from the stack pointer up: argc, argv, envp, auxv; some padding; the random
  * bytes and the platform's name (auxv points to them); the strings of argv, of envp, the file's name. When the name
@@ -112,7 +112,7 @@ static uint64_t first_string_after_argv0(const struct stack_block *block, uint64
 static int grow_stack(struct image *image, uint64_t address)
 {
 	long result;
-	int r = image_call(image, SYS_rt_sigprocmask, (uint64_t[6]){0, 0, address, 8}, &result);
+	int r = image_call(image, CALL_PLAIN, SYS_rt_sigprocmask, (uint64_t[6]){0, 0, address, 8}, &result);
 	return r < 0 ? r : (int)result;
 }
 
@@ -231,14 +231,7 @@ static int relay(struct image *image, const struct exec_plan *plan, const char *
 	map.auxv_size = (uint32_t)aux_bytes;
 	uint64_t at = guard_write_slot(t->steer->config.guard, image->slot, &map, sizeof(map));
 	long result;
-	return image_call(image, SYS_prctl, (uint64_t[6]){PR_SET_MM, PR_SET_MM_MAP, at, sizeof(map)}, &result);
-}
-
-static int set_comm(struct image *image, const char *comm)
-{
-	long result;
-	uint64_t at = guard_write_slot(image->t->steer->config.guard, image->slot, comm, strlen(comm) + 1);
-	return image_call(image, SYS_prctl, (uint64_t[6]){PR_SET_NAME, at}, &result);
+	return image_call(image, 0, SYS_prctl, (uint64_t[6]){PR_SET_MM, PR_SET_MM_MAP, at, sizeof(map)}, &result);
 }
 
 int image_present(struct image *image, const struct exec_plan *plan, const char *slot_text)
@@ -256,5 +249,5 @@ int image_present(struct image *image, const struct exec_plan *plan, const char 
 	int r = image_write(image->t->tid, old, text, room);
 	if (r == 0 && (moved || plan->prefix_count))
 		r = relay(image, plan, moved, old);
-	return r < 0 ? r : set_comm(image, plan->comm);
+	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue of jobs, the threads that run them, and what the workers are told to expect. */
+/* The queue of jobs, the threads that run them, and the way of descriptors into held callers. */
 #include "intercept/steer/steer.h"
 
 #include <fcntl.h>
@@ -23,6 +23,8 @@
 #endif
 
 #define STACK_BYTES (256 * 1024)
+/* So many calls at a time are steered by the threads that were asked to: the rest of these serve. */
+#define BY_HAND_MAX 16
 
 struct steer_node {
 	struct steer_node *next;
@@ -35,7 +37,7 @@ struct engine_thread {
 	pthread_t id;
 };
 
-/* ---- expectations ---- */
+/* ---- descriptors of ours for held callers ---- */
 
 static struct expectation **bucket(struct steer *steer, pid_t tid)
 {
@@ -45,7 +47,6 @@ static struct expectation **bucket(struct steer *steer, pid_t tid)
 void expectation_link(struct steer *steer, struct expectation *e)
 {
 	pthread_mutex_lock(&steer->expect_lock);
-	atomic_store(&e->consumed, false);
 	struct expectation **head = bucket(steer, e->tid);
 	e->next = *head;
 	*head = e;
@@ -75,44 +76,50 @@ void expectation_unlink(struct steer *steer, struct expectation *e)
 	pthread_mutex_unlock(&steer->expect_lock);
 }
 
-enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif, int *ret_give)
+/* The descriptor; then the call itself is run, or is said to have opened it. */
+static void give(const struct steer *steer, const struct seccomp_notif *notif, int fd, int at)
+{
+	struct seccomp_notif_addfd add = {
+		.id = notif->id,
+		.flags = at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = (uint32_t)fd,
+		.newfd = at >= 0 ? (uint32_t)at : 0,
+		.newfd_flags = O_CLOEXEC,
+	};
+	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+	if (ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0)
+		response = (struct seccomp_notif_resp){.id = notif->id, .error = -errno};
+	else if (at < 0)
+		return;
+	/* One that died meanwhile needs no answer; who steers it sees that, and what an error does to it. */
+	ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+bool steer_answers(struct steer *steer, const struct seccomp_notif *notif)
 {
 	/* The notification comes out of the kernel after the expectation was linked: relaxed is enough. */
 	if (atomic_load_explicit(&steer->expected, memory_order_relaxed) == 0)
-		return STEER_STRANGE;
-	enum steer_expected found = STEER_STRANGE;
+		return false;
+	bool found = false;
+	int fd = -EBADF, at = -1;
 	pthread_mutex_lock(&steer->expect_lock);
 	for (struct expectation *e = *bucket(steer, (pid_t)notif->pid); e; e = e->next) {
 		if (e->tid != (pid_t)notif->pid)
 			continue;
-		if (e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
-		    memcmp(e->args, notif->data.args, sizeof(e->args)) == 0) {
-			found = e->give >= 0 ? STEER_GIVE : STEER_RUN;
-			*ret_give = e->give;
-			atomic_store(&e->consumed, true);
+		found = e->nr == notif->data.nr && e->ip == notif->data.instruction_pointer &&
+			memcmp(e->args, notif->data.args, sizeof(e->args)) == 0;
+		if (found) {
+			fd = e->give;
+			at = e->at;
 			unlink_locked(steer, e);
 		}
 		break;
 	}
 	pthread_mutex_unlock(&steer->expect_lock);
+	if (found)
+		give(steer, notif, fd, at);
 	return found;
-}
-
-void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected, int give)
-{
-	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-
-	if (expected == STEER_GIVE) {
-		struct seccomp_notif_addfd add = {.id = notif->id,
-						  .flags = SECCOMP_ADDFD_FLAG_SEND,
-						  .srcfd = (uint32_t)give,
-						  .newfd_flags = O_CLOEXEC};
-		if (ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
-			return;
-		response = (struct seccomp_notif_resp){.id = notif->id, .error = -errno};
-	}
-	/* One that died meanwhile needs no answer. */
-	ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 /* ---- one job ---- */
@@ -202,19 +209,7 @@ static int store_length(const struct tracee *t, uint64_t address, long result)
 static int run_once(struct tracee *t, const struct steer_job *job, struct call *call, long *ret_result)
 {
 	call->flags = job->may_block ? CALL_UNMASKED : 0;
-	int end = tracee_call(t, call, ret_result);
-	if (end == CALL_INTERRUPTED && !atomic_load(&t->expect.consumed)) {
-		/*
-		 * The signal came before the worker had the notification: the call has not run and might not have
-		 * blocked at all, when natively the signal would not have touched it. Run it masked for a moment; only
-		 * if it does block it is interrupted for the signal's sake.
-		 */
-		if (tracee_mask_all(t) < 0)
-			return -ESRCH;
-		call->flags = CALL_SLICE;
-		end = tracee_call(t, call, ret_result);
-	}
-	return end;
+	return tracee_call(t, call, ret_result);
 }
 
 static long release_interrupted(struct tracee *t, const struct steer_job *job, long result)
@@ -297,11 +292,12 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	struct steer *steer = t->steer;
 	unsigned slot = guard_take_slot(steer->config.guard);
 	char text[GUARD_SLOT_BYTES];
-	struct call call = {.nr = job->nr, .ip = guard_syscall_address(steer->config.guard), .give = -1};
+	struct call call = {.nr = job->nr, .ip = GUARD_CALL};
 	memcpy(call.args, job->args, sizeof(call.args));
 	if (job->kind != STEER_LEND)
 		fill_slot(steer, job, slot, text, &call);
 
+	tracee_arm_deadline(t);
 	long result = tracee_hold(t, &job->notif);
 	if (result == 0) {
 		result = run(t, job, slot, text, &call);
@@ -311,6 +307,7 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	} else {
 		count(steer, job, result);
 	}
+	tracee_disarm_deadline(t);
 	guard_release_slot(steer->config.guard, slot);
 	if (job->done)
 		job->done(job, result, job->userdata);
@@ -326,20 +323,29 @@ static void on_tick_signal(int signal)
 	(void)signal; /* only to interrupt waitpid */
 }
 
+/* The calling thread is to be a tracer. */
+static void begin_tracing(struct tracee *t, struct steer *steer)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = STEER_TICK_SIGNAL};
+	sigset_t tick;
+
+	memset(t, 0, sizeof(*t));
+	t->steer = steer;
+	event.sigev_notify_thread_id = gettid();
+	/* Without a timer (RLIMIT_SIGPENDING) there is no deadline; everything else works. */
+	t->timed = timer_create(CLOCK_MONOTONIC, &event, &t->timer) == 0;
+	sigemptyset(&tick);
+	sigaddset(&tick, STEER_TICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+}
+
 static void *engine_main(void *argument)
 {
 	struct engine_thread *self = argument;
 	struct steer *steer = self->steer;
-	struct tracee t = {.steer = steer};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = STEER_TICK_SIGNAL};
-	event.sigev_notify_thread_id = gettid();
-	/* Without a timer (RLIMIT_SIGPENDING) there is no deadline; everything else works. */
-	t.timed = timer_create(CLOCK_MONOTONIC, &event, &t.timer) == 0;
-	sigset_t tick;
-	sigemptyset(&tick);
-	sigaddset(&tick, STEER_TICK_SIGNAL);
-	pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+	struct tracee t;
 
+	begin_tracing(&t, steer);
 	pthread_mutex_lock(&steer->lock);
 	for (;;) {
 		while (!steer->head && !steer->stopping) {
@@ -356,9 +362,7 @@ static void *engine_main(void *argument)
 		steer->queued--;
 		pthread_mutex_unlock(&steer->lock);
 
-		tracee_arm_deadline(&t);
 		run_job(&t, &node->job);
-		tracee_disarm_deadline(&t);
 		free(node);
 
 		pthread_mutex_lock(&steer->lock);
@@ -421,6 +425,44 @@ int steer_submit(struct steer *steer, const struct steer_job *job)
 	return r;
 }
 
+struct steer_hand {
+	struct tracee tracee;
+};
+
+int steer_hand_new(struct steer *steer, struct steer_hand **ret)
+{
+	struct steer_hand *hand = malloc(sizeof(*hand));
+
+	if (!hand)
+		return -ENOMEM;
+	begin_tracing(&hand->tracee, steer);
+	*ret = hand;
+	return 0;
+}
+
+struct steer_hand *steer_hand_free(struct steer_hand *hand)
+{
+	if (hand && hand->tracee.timed)
+		timer_delete(hand->tracee.timer);
+	free(hand);
+	return NULL;
+}
+
+int steer_run(struct steer_hand *hand, const struct steer_job *job)
+{
+	struct steer *steer = hand->tracee.steer;
+
+	if (job->may_block || job->kind == STEER_LEND)
+		return steer_submit(steer, job);
+	if (atomic_fetch_add(&steer->by_hand, 1) >= BY_HAND_MAX) {
+		atomic_fetch_sub(&steer->by_hand, 1);
+		return steer_submit(steer, job);
+	}
+	run_job(&hand->tracee, job);
+	atomic_fetch_sub(&steer->by_hand, 1);
+	return 0;
+}
+
 int steer_new(const struct steer_config *config, struct steer **ret)
 {
 	struct steer *steer = calloc(1, sizeof(*steer));
@@ -429,8 +471,7 @@ int steer_new(const struct steer_config *config, struct steer **ret)
 	steer->config = *config;
 	if (steer->config.deadline_ms == 0)
 		steer->config.deadline_ms = 10000;
-	steer->have_mseal = syscall(GUARD_SYS_MSEAL, 0UL, 0UL, 0UL) == 0; /* of nothing */
-	steer->vdso_syscall = vdso_find_syscall();
+	steer->gadget = vdso_find_gadget();
 	steer->tail = &steer->head;
 	pthread_mutex_init(&steer->lock, NULL);
 	pthread_mutex_init(&steer->expect_lock, NULL);

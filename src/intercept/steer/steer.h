@@ -11,8 +11,8 @@
  * stays open and unchanged until the steer is over. Nobody in the view can reach /proc/VAULT (path calls are
  * mediated), nor change the text, nor the descriptor.
  *
- * The steered call meets the filter again; steer_expects() recognises the notification by thread, number and
- * arguments, all of them fixed by the tracer at the syscall-entry stop, and only then lets it continue.
+ * The steered call meets the filter again, which knows by the instruction pointer that it comes from the guard pages:
+ * it stops for the tracer (SECCOMP_RET_TRACE), who lets it pass if it is the one he set up.
  */
 #pragma once
 
@@ -87,6 +87,7 @@ struct steer_config {
 	void (*executed)(pid_t tid, void *userdata);
 	void *userdata;
 	unsigned deadline_ms; /* a step that takes longer than this (and is not may_block) kills the caller; 0: 10000 */
+	bool counts_signals;  /* steer_stats.signals_held counts pending signals too, which takes two system calls a job */
 };
 
 int steer_new(const struct steer_config *config, struct steer **ret);
@@ -101,19 +102,23 @@ struct steer *steer_free(struct steer *steer);
  */
 int steer_submit(struct steer *steer, const struct steer_job *job);
 
-enum steer_expected {
-	STEER_STRANGE, /* not one of ours */
-	STEER_RUN,
-	STEER_GIVE,
-};
+/*
+ * The same, done by the calling thread, which must be HAND's and must not be needed for answering notifications
+ * meanwhile: an exec waits for steer_answers() in another thread. Returns when the call is over. Jobs that may block,
+ * those that lend, and those that come when many are under way already, are queued as by steer_submit().
+ */
+struct steer_hand;
+int steer_run(struct steer_hand *hand, const struct steer_job *job);
+/* What a thread needs for it; made and freed in that thread. Its signal STEER_TICK_SIGNAL gets unblocked. */
+int steer_hand_new(struct steer *steer, struct steer_hand **ret);
+struct steer_hand *steer_hand_free(struct steer_hand *hand);
 
 /*
- * Is this notification the steered call itself, exactly as the tracer left it (thread, number, all arguments)? Then
- * steer_let() answers it. Cheap when nothing is in flight. Consumes the expectation. *RET_GIVE: for STEER_GIVE.
+ * Is this notification a call by which a held caller gets a descriptor of ours (a new image's guard pages, the socket
+ * for what it lends), exactly as the tracer left it (thread, number, instruction, all arguments)? Then it has been
+ * answered. Thread-safe; cheap for all other calls.
  */
-enum steer_expected steer_expects(struct steer *steer, const struct seccomp_notif *notif, int *ret_give);
-/* Let it run, or give it the descriptor GIVE of ours as what it has opened. */
-void steer_let(struct steer *steer, const struct seccomp_notif *notif, enum steer_expected expected, int give);
+bool steer_answers(struct steer *steer, const struct seccomp_notif *notif);
 
 struct steer_stats {
 	uint64_t calls, execs;	    /* completed */
@@ -121,7 +126,7 @@ struct steer_stats {
 	uint64_t busy;		    /* refused: already traced */
 	uint64_t died;		    /* the caller died in the middle */
 	uint64_t killed;	    /* killed by us: wrong image, deadline, a stop that cannot be */
-	uint64_t signals_held;	    /* SIGSTOPs re-sent, signals that were pending during a steer */
+	uint64_t signals_held;	    /* SIGSTOPs re-sent, signals that were pending after a steer (counts_signals) */
 	uint64_t restarts;	    /* may_block calls handed back to the kernel's restart logic */
 };
 void steer_get_stats(struct steer *steer, struct steer_stats *ret);

@@ -9,7 +9,6 @@
  * afterwards would stop a process whose SIGCONT had come already.
  */
 #include <elf.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <signal.h>
 #include <string.h>
@@ -23,9 +22,8 @@
 #include "intercept/steer/internal.h"
 
 #define USER_CS_64 0x33
-#define SLICE_NS 4000000
 
-enum stop_kind { STOP_SYSCALL, STOP_TRAP, STOP_SIGNAL, STOP_EXEC };
+enum stop_kind { STOP_SYSCALL, STOP_TRAP, STOP_SIGNAL, STOP_GATE };
 
 struct stop {
 	enum stop_kind kind;
@@ -33,7 +31,7 @@ struct stop {
 };
 
 /* When a wait may give up. */
-enum patience { PATIENCE_DEADLINE, PATIENCE_FOREVER, PATIENCE_SLICE };
+enum patience { PATIENCE_DEADLINE, PATIENCE_FOREVER };
 
 static long trace(long request, pid_t tid, unsigned long address, void *data)
 {
@@ -71,19 +69,7 @@ static void doom(struct tracee *t)
 
 static void on_tick(struct tracee *t, enum patience patience)
 {
-	bool consumed = atomic_load(&t->expect.consumed);
-	t->ticks++;
-	if (patience == PATIENCE_SLICE) {
-		/* Released by the worker one tick ago at least, and still not back: it blocks. */
-		if (consumed && ++t->blocked_ticks > 1)
-			trace(PTRACE_INTERRUPT, t->tid, 0, NULL);
-		else if (!consumed && (uint64_t)t->ticks * SLICE_NS / 1000000 > t->steer->config.deadline_ms)
-			doom(t);
-		return;
-	}
-	if (patience == PATIENCE_FOREVER && consumed)
-		return;
-	if (t->ticks > STEER_TICKS)
+	if (patience != PATIENCE_FOREVER && ++t->ticks > STEER_TICKS)
 		doom(t);
 }
 
@@ -92,7 +78,7 @@ static int wait_stop(struct tracee *t, enum patience patience, struct stop *ret)
 {
 	for (;;) {
 		int status;
-		/* -1 and not the tid: at an exec by another thread than the leader the event comes from the leader's. */
+		/* -1 and not the tid: after an exec by another thread than the leader it has the leader's. */
 		pid_t pid = waitpid(-1, &status, __WALL | __WNOTHREAD);
 		if (pid < 0) {
 			if (errno == EINTR) {
@@ -108,9 +94,9 @@ static int wait_stop(struct tracee *t, enum patience patience, struct stop *ret)
 		}
 		unsigned event = (unsigned)status >> 16;
 		int signal = WSTOPSIG(status);
-		if (event == PTRACE_EVENT_EXEC) {
-			t->tid = pid;
-			*ret = (struct stop){.kind = STOP_EXEC};
+		t->tid = pid;
+		if (event == PTRACE_EVENT_SECCOMP) {
+			*ret = (struct stop){.kind = STOP_GATE};
 		} else if (event == PTRACE_EVENT_STOP) {
 			*ret = (struct stop){.kind = STOP_TRAP, .signal = signal};
 		} else if (signal == (SIGTRAP | 0x80)) {
@@ -159,9 +145,10 @@ int tracee_kill(struct tracee *t)
 	return lost(t);
 }
 
-static int resume_to_syscall(struct tracee *t, int signal)
+/* HOW: PTRACE_SYSCALL or PTRACE_CONT. */
+static int resume(struct tracee *t, long how, int signal)
 {
-	return trace(PTRACE_SYSCALL, t->tid, 0, (void *)(long)signal) < 0 ? vanished(t) : 0;
+	return trace(how, t->tid, 0, (void *)(long)signal) < 0 ? vanished(t) : 0;
 }
 
 static int set_mask(struct tracee *t, uint64_t mask)
@@ -202,8 +189,7 @@ int tracee_hold(struct tracee *t, const struct seccomp_notif *notif)
 	t->tid = (pid_t)notif->pid;
 	t->dead = t->doomed = false;
 	t->ticks = 0;
-	atomic_store(&t->expect.consumed, false);
-	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL;
 	if (trace(PTRACE_SEIZE, t->tid, 0, (void *)options) < 0) {
 		t->dead = true;
 		return respond(t, notif->id, -EPERM) < 0 ? -ESRCH : -EPERM;
@@ -245,20 +231,25 @@ static int set_call(struct tracee *t, const struct call *call)
 	return trace(PTRACE_SETREGS, t->tid, 0, &regs) < 0 ? vanished(t) : 0;
 }
 
-/* Step to the entry stop and make sure that it is the entry of just that call. */
-static int step_to_entry(struct tracee *t, const struct call *call)
+/*
+ * Resume it by HOW until it stops at a system call: at an entry or exit (PTRACE_SYSCALL), or where the filter stops it
+ * (STOP_GATE). Nothing else may come on the way than stops of its group.
+ */
+static int run_to_call(struct tracee *t, long how, enum patience patience, struct stop *ret)
 {
 	int signal = 0;
 	for (;;) {
 		struct stop stop;
-		int r = resume_to_syscall(t, signal);
+		int r = resume(t, how, signal);
 		if (r == 0)
-			r = wait_stop(t, PATIENCE_DEADLINE, &stop);
+			r = wait_stop(t, patience, &stop);
 		if (r < 0)
 			return r;
 		signal = 0;
-		if (stop.kind == STOP_SYSCALL)
-			break;
+		if (stop.kind == STOP_SYSCALL || stop.kind == STOP_GATE) {
+			*ret = stop;
+			return 0;
+		}
 		if (stop.kind == STOP_SIGNAL && stop.signal == SIGSTOP) {
 			signal = SIGSTOP;
 			atomic_fetch_add_explicit(&t->steer->signals_held, 1, memory_order_relaxed);
@@ -266,90 +257,136 @@ static int step_to_entry(struct tracee *t, const struct call *call)
 			return lost(t); /* a fault at our instruction: no guard page, or something we do not know */
 		}
 	}
-	struct __ptrace_syscall_info info;
-	if (trace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(info), &info) <= 0)
-		return vanished(t);
-	bool right = info.op == PTRACE_SYSCALL_INFO_ENTRY && info.arch == AUDIT_ARCH_X86_64 &&
-		     info.entry.nr == (uint64_t)call->nr && info.instruction_pointer == call->ip + 2 &&
-		     memcmp(info.entry.args, call->args, sizeof(call->args)) == 0;
-	return right ? 0 : lost(t);
 }
 
-/* From the entry stop to the exit. Returns enum call_end or -ESRCH. */
+static int syscall_info(struct tracee *t, struct __ptrace_syscall_info *ret)
+{
+	return trace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(*ret), ret) <= 0 ? vanished(t) : 0;
+}
+
+/* At a stop by the filter, as INFO tells: is it ours, behind the `syscall` that ends at END? */
+static bool at_gate(const struct __ptrace_syscall_info *info, uint64_t end)
+{
+	return info->op == PTRACE_SYSCALL_INFO_SECCOMP && info->arch == AUDIT_ARCH_X86_64 &&
+	       info->instruction_pointer == end;
+}
+
+/* The caller's own filter answered in our place: with its errno, or by a stop for a tracer that is not there. */
+static int answered_by_its_filter(struct tracee *t, const struct __ptrace_syscall_info *info, long *ret_result)
+{
+	if (info->instruction_pointer == GUARD_CALL_END) {
+		*ret_result = -ENOSYS;
+		return CALL_RETURNED;
+	}
+	struct user_regs_struct regs;
+	if (trace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
+		return vanished(t);
+	*ret_result = (long)regs.r15;
+	return CALL_RETURNED;
+}
+
+/*
+ * Step to where the call is about to be made, and make sure that it is just that call. Returns -EINPROGRESS when it
+ * is, enum call_end when the caller's own filter answered it with *RET_RESULT, -ESRCH.
+ */
+static int step_to_entry(struct tracee *t, const struct call *call, long *ret_result)
+{
+	bool plain = call->flags & CALL_PLAIN;
+	struct __ptrace_syscall_info info;
+	struct stop stop;
+	do {
+		int r = run_to_call(t, plain ? PTRACE_SYSCALL : PTRACE_CONT, PATIENCE_DEADLINE, &stop);
+		if (r == 0)
+			r = syscall_info(t, &info);
+		if (r < 0)
+			return r;
+	} while (plain && info.op == PTRACE_SYSCALL_INFO_EXIT); /* of the call it was stopped in before */
+
+	bool right;
+	if (plain) {
+		right = info.op == PTRACE_SYSCALL_INFO_ENTRY && info.arch == AUDIT_ARCH_X86_64 &&
+			info.entry.nr == (uint64_t)call->nr && info.instruction_pointer == call->ip + 2 &&
+			memcmp(info.entry.args, call->args, sizeof(call->args)) == 0;
+		return right ? -EINPROGRESS : lost(t);
+	}
+	if (at_gate(&info, GUARD_GATE_END))
+		return answered_by_its_filter(t, &info, ret_result);
+	right = at_gate(&info, call->ip + 2) && info.seccomp.nr == (uint64_t)call->nr &&
+		memcmp(info.seccomp.args, call->args, sizeof(call->args)) == 0;
+	if (!right)
+		return lost(t);
+	if (info.seccomp.ret_data != GUARD_TRACE_DATA)
+		return answered_by_its_filter(t, &info, ret_result);
+	return -EINPROGRESS;
+}
+
+/* From where it is about to be made to its exit. Returns enum call_end or -ESRCH. */
 static int step_to_exit(struct tracee *t, const struct call *call, long *ret_result)
 {
-	enum patience patience = call->flags & CALL_UNMASKED ? PATIENCE_FOREVER
-				 : call->flags & CALL_SLICE ? PATIENCE_SLICE
-							     : PATIENCE_DEADLINE;
-	t->ticks = t->blocked_ticks = 0;
-	t->expect.tid = t->tid;
-	t->expect.nr = call->nr;
-	memcpy(t->expect.args, call->args, sizeof(call->args));
-	t->expect.ip = call->ip + 2;
-	t->expect.give = call->give;
-	expectation_link(t->steer, &t->expect);
-	if (patience == PATIENCE_SLICE)
-		set_timer(t, SLICE_NS);
-
+	enum patience patience = call->flags & CALL_UNMASKED ? PATIENCE_FOREVER : PATIENCE_DEADLINE;
+	struct __ptrace_syscall_info info;
 	struct stop stop;
-	int r = resume_to_syscall(t, 0);
-	if (r == 0)
-		r = wait_stop(t, patience, &stop);
-	if (patience == PATIENCE_SLICE)
-		tracee_arm_deadline(t);
-	expectation_unlink(t->steer, &t->expect);
+
+	t->ticks = 0;
+	int r;
+	do {
+		r = resume(t, PTRACE_SYSCALL, 0);
+		if (r == 0)
+			r = wait_stop(t, patience, &stop);
+	} while (r == 0 && stop.kind == STOP_GATE && (call->flags & CALL_PLAIN)); /* its entry has been seen */
 	t->ticks = 0;
 	if (r < 0)
 		return r;
-	if (stop.kind == STOP_EXEC)
-		return call->flags & CALL_EXEC ? CALL_BECAME_IMAGE : lost(t);
 	if (stop.kind != STOP_SYSCALL)
 		return lost(t);
-
-	struct __ptrace_syscall_info info;
-	if (trace(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof(info), &info) <= 0)
-		return vanished(t);
+	r = syscall_info(t, &info);
+	if (r < 0)
+		return r;
 	if (info.op != PTRACE_SYSCALL_INFO_EXIT)
 		return lost(t);
 	*ret_result = (long)info.exit.rval;
+	/* Only success comes back as 0. */
+	if ((call->flags & CALL_EXEC) && info.exit.rval == 0)
+		return CALL_BECAME_IMAGE;
 	return is_restart(*ret_result) ? CALL_INTERRUPTED : CALL_RETURNED;
 }
 
 int tracee_call(struct tracee *t, const struct call *call, long *ret_result)
 {
-	/*
-	 * A masked call comes back interrupted when a SIGSTOP or the end of a group stop met its notification before
-	 * the worker had it; nothing was done yet and it is run again.
-	 */
+	/* A masked call that a SIGSTOP interrupts is run again: nothing else can have interrupted it. */
 	for (;;) {
 		long result = 0;
 		int r = set_call(t, call);
 		if (r == 0)
-			r = step_to_entry(t, call);
-		if (r == 0 && (call->flags & CALL_UNMASKED))
-			r = set_mask(t, t->mask);
-		if (r == 0)
-			r = step_to_exit(t, call, &result);
+			r = step_to_entry(t, call, &result);
+		if (r == -EINPROGRESS) {
+			r = call->flags & CALL_UNMASKED ? set_mask(t, t->mask) : 0;
+			if (r == 0)
+				r = step_to_exit(t, call, &result);
+		}
 		if (r < 0)
 			return r;
-		if (r == CALL_INTERRUPTED && !(call->flags & (CALL_UNMASKED | CALL_SLICE)))
+		if (r == CALL_INTERRUPTED && !(call->flags & CALL_UNMASKED))
 			continue;
 		*ret_result = result;
 		return r;
 	}
 }
 
-static int give(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+static int give(struct tracee *t, int fd, long *ret_number)
 {
-	/* An open that need not be looked up. */
-	struct call call = {
-		.nr = SYS_openat, .args = {(uint64_t)(int64_t)AT_FDCWD, 0, O_RDONLY | O_CLOEXEC}, .ip = ip, .give = fd};
+	/* A call that is notified wherever it comes from; nothing is looked up or made. */
+	struct call call = {.nr = SYS_creat, .ip = GUARD_CALL, .flags = CALL_PLAIN};
 
-	return tracee_call(t, &call, ret_number) < 0 ? -ESRCH : 0;
+	t->expect = (struct expectation){.tid = t->tid, .nr = call.nr, .ip = call.ip + 2, .give = fd, .at = -1};
+	expectation_link(t->steer, &t->expect);
+	int r = tracee_call(t, &call, ret_number) < 0 ? -ESRCH : 0;
+	expectation_unlink(t->steer, &t->expect);
+	return r;
 }
 
 /* One more than its soft limit for a moment, where the hard limit has it. */
-static int give_with_room(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+static int give_with_room(struct tracee *t, int fd, long *ret_number)
 {
 	struct rlimit was, more;
 	if (prlimit(t->tid, RLIMIT_NOFILE, NULL, &was) < 0)
@@ -363,36 +400,43 @@ static int give_with_room(struct tracee *t, int fd, uint64_t ip, long *ret_numbe
 		if (prlimit(t->tid, RLIMIT_NOFILE, &more, NULL) < 0)
 			return 0;
 	}
-	int r = give(t, fd, ip, ret_number);
+	int r = give(t, fd, ret_number);
 	if (r == 0)
 		prlimit(t->tid, RLIMIT_NOFILE, &was, NULL);
 	return r;
 }
 
-int tracee_give(struct tracee *t, int fd, uint64_t ip, long *ret_number)
+int tracee_give(struct tracee *t, int fd, long *ret_number)
 {
 	long number = -EIO;
-	int r = give(t, fd, ip, &number);
+	int r = give(t, fd, &number);
 	if (r == 0 && number == -EMFILE)
-		r = give_with_room(t, fd, ip, &number);
+		r = give_with_room(t, fd, &number);
 	if (r == 0)
 		*ret_number = number;
 	return r;
 }
 
-int tracee_finish_exec(struct tracee *t)
+int tracee_take_image(struct tracee *t)
 {
-	struct stop stop;
-	int r = resume_to_syscall(t, 0);
-	if (r == 0)
-		r = wait_stop(t, PATIENCE_DEADLINE, &stop);
-	if (r < 0)
-		return r;
-	if (stop.kind != STOP_SYSCALL)
-		return lost(t);
 	if (trace(PTRACE_GETREGS, t->tid, 0, &t->saved) < 0)
 		return vanished(t);
 	return t->saved.cs == USER_CS_64 ? 0 : lost(t);
+}
+
+int tracee_run_to_gate(struct tracee *t, const struct user_regs_struct *regs)
+{
+	struct __ptrace_syscall_info info;
+	struct stop stop;
+
+	if (trace(PTRACE_SETREGS, t->tid, 0, (void *)regs) < 0)
+		return vanished(t);
+	int r = run_to_call(t, PTRACE_CONT, PATIENCE_DEADLINE, &stop);
+	if (r == 0)
+		r = syscall_info(t, &info);
+	if (r < 0)
+		return r;
+	return at_gate(&info, GUARD_GATE_END) && info.seccomp.nr == GUARD_GATE_CALL ? 0 : lost(t);
 }
 
 /* A signal that came while the caller was steered waits for the mask to be lifted: seen, and delivered once. */
@@ -413,7 +457,8 @@ static void count_pending(struct tracee *t)
 
 static int release(struct tracee *t, const struct user_regs_struct *regs)
 {
-	count_pending(t);
+	if (t->steer->config.counts_signals)
+		count_pending(t);
 	if (trace(PTRACE_SETREGS, t->tid, 0, (void *)regs) < 0)
 		return vanished(t);
 	int r = set_mask(t, t->mask);
@@ -457,5 +502,7 @@ int tracee_release_anew(struct tracee *t, int nr)
 
 int tracee_release_image(struct tracee *t)
 {
-	return release(t, &t->saved);
+	struct user_regs_struct regs = t->saved;
+	regs.orig_rax = ~0ull; /* it stands at the gate: that call is not to be made */
+	return release(t, &regs);
 }

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every 64-bit image maps the same vdso: a `syscall` instruction is at the same offset in all of them. */
+/* Code of the vdso, which is the same in every process of the ABI (at addresses of their own). */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Offset of a `syscall` instruction from the start of the vdso; 0 when there is none. Looks at our own. */
-uint64_t vdso_find_syscall(void);
+/* A `syscall` instruction and what comes after it up to a return. */
+struct vdso_gadget {
+	uint64_t offset; /* of the `syscall`; 0: there is none */
+	bool returns;	 /* to the address on top of the stack, with rbx, rsp and r12 to r15 as they were */
+	bool pops_rbp;	 /* before that, from below that address */
+};
+
+/* One that returns, if there is one, else any. */
+struct vdso_gadget vdso_find_gadget(void);
