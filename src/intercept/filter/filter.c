@@ -69,7 +69,7 @@ const struct screen_rule screen_rules[] = {
 	/*
 	 * The guard pages: nothing below GUARD_END may be unmapped, moved, protected or mapped over. A range that covers
 	 * them from below starts below GUARD_END too, and ranges do not wrap (the kernel refuses those). Whether mmap is
-	 * our own, steered one the supervisor knows. mseal only makes them firmer, and steering uses it.
+	 * our own, steered one the supervisor knows.
 	 */
 	RULE(SYS_mmap, 0, SECCOMP_RET_USER_NOTIF, IN_GUARD(0), LOW_ANY(3, MAP_FIXED | MAP_FIXED_NOREPLACE)),
 	RULE(SYS_mprotect, 0, REFUSE_WITH(EPERM), IN_GUARD(0)),

@@ -58,18 +58,13 @@ static void write_code(unsigned char *memory)
 		0x89, 0xdf,				    /* mov %ebx,%edi */
 		0xb8, SYS_close, 0x00, 0x00, 0x00,	    /* mov $SYS_close,%eax */
 		0x0f, 0x05,				    /* syscall */
-		0xbf, GUARD_ADDRESS & 0xff, GUARD_ADDRESS >> 8 & 0xff, GUARD_ADDRESS >> 16, 0x00, /* mov $,%edi */
-		0xbe, GUARD_BYTES & 0xff, GUARD_BYTES >> 8 & 0xff, GUARD_BYTES >> 16, 0x00, /* mov $,%esi */
-		0x31, 0xd2,				    /* xor %edx,%edx */
-		0xb8, GUARD_SYS_MSEAL & 0xff, GUARD_SYS_MSEAL >> 8, 0x00, 0x00, /* mov $mseal,%eax: ENOSYS is as good */
-		0x0f, 0x05,				    /* syscall */
 		0xbf, PR_SET_NAME, 0x00, 0x00, 0x00,	    /* mov $PR_SET_NAME,%edi */
 		0x48, 0x89, 0xee,			    /* mov %rbp,%rsi */
 		0xb8, SYS_prctl, 0x00, 0x00, 0x00,	    /* mov $SYS_prctl,%eax */
 		0x0f, 0x05,				    /* syscall */
-		0xeb, (unsigned char)(5 - 70),		    /* jmp gate: from the end, which is at 70, to 5 */
+		0xeb, (unsigned char)(5 - 51),		    /* jmp gate: from the end, which is at 51, to 5 */
 	};
-	_Static_assert(sizeof(code) == 70, "the jump to the gate");
+	_Static_assert(sizeof(code) == 51, "the jump to the gate");
 	memcpy(memory, code, sizeof(code));
 }
 
@@ -142,7 +137,6 @@ int guard_map_self(const struct guard *guard)
 		return -errno;
 	if ((unsigned long)at != GUARD_ADDRESS) /* a kernel that does not know NOREPLACE took it for a hint */
 		return -EEXIST;
-	syscall(GUARD_SYS_MSEAL, GUARD_ADDRESS, GUARD_BYTES, 0UL); /* the filter protects it where this is missing */
 	return 0;
 }
 

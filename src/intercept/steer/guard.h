@@ -6,8 +6,7 @@
  * One sealed memfd for the whole run (F_SEAL_SHRINK|GROW|FUTURE_WRITE|SEAL), written by the supervisor through its
  * own mapping, mapped PROT_READ|PROT_EXEC, MAP_SHARED at GUARD_ADDRESS in each process: by the command's first
  * process itself before its first exec, afterwards by steering at every PTRACE_EVENT_EXEC; fork inherits it. The
- * filter refuses every call that could unmap, move, remap or reprotect anything below GUARD_END, which holds on
- * kernels without mseal too.
+ * filter refuses every call that could unmap, move, remap or reprotect anything below GUARD_END.
  *
  * Layout: the first GUARD_CODE_BYTES hold code (guard.c); then GUARD_SLOTS slots of GUARD_SLOT_BYTES. A steer in
  * flight owns one slot for itself, so that threads and vfork children that share an address space never share a text.
@@ -26,10 +25,9 @@
 #define GUARD_END (GUARD_ADDRESS + GUARD_BYTES)
 #define GUARD_CODE_BYTES 256ul
 #define GUARD_SLOT_BYTES 256ul /* a message header and a socket address (proc/slot_bytes.h) fit */
-#define GUARD_SYS_MSEAL 462 /* 6.10; older headers lack the name */
 #define GUARD_TRACE_DATA 0x5c31u /* SECCOMP_RET_DATA of our stops, told from a filter of the caller's own */
-/* The number with which the guard's code says that it is done. To the kernel it means nothing (kernel/signal.c). */
-#define GUARD_GATE_CALL 219 /* restart_syscall */
+/* The number with which the guard's code says that it is done: exit_group, which no filter of a caller's own forbids. */
+#define GUARD_GATE_CALL 231
 #define GUARD_SLOTS ((GUARD_BYTES - GUARD_CODE_BYTES) / GUARD_SLOT_BYTES)
 
 struct guard;
