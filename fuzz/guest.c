@@ -94,6 +94,19 @@ static int guest_open_cwd(struct caller *caller, int *ret_fd)
 	return duplicate(guest_of(caller)->cwd_fd, ret_fd);
 }
 
+static int guest_enter(struct caller *caller, int dirfd)
+{
+	int real = dirfd == AT_FDCWD ? guest_of(caller)->cwd_fd : real_fd(caller, dirfd);
+
+	return real < 0 ? real : fchdir(real) < 0 ? -errno : 0;
+}
+
+static void guest_leave(struct caller *caller)
+{
+	if (fchdir(guest_of(caller)->cwd_fd) < 0)
+		abort();
+}
+
 static int guest_open_object(struct caller *caller, int fd, int *ret_fd)
 {
 	int real = real_fd(caller, fd), object;
@@ -154,6 +167,8 @@ const struct caller_ops guest_ops = {
 	.write = guest_write,
 	.read_string = guest_read_string,
 	.open_cwd = guest_open_cwd,
+	.enter = guest_enter,
+	.leave = guest_leave,
 	.open_object = guest_open_object,
 	.stat_object = guest_stat_object,
 	.share_fd = guest_share_fd,

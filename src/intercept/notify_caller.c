@@ -95,12 +95,41 @@ static ssize_t caller_read_string(struct caller *caller, uint64_t address, char 
 	return -ENAMETOOLONG;
 }
 
-static int open_of(struct caller *caller, const char *what, int flags, int *ret_fd)
+/* Room for a thread's number and what lies in its directory. */
+#define NAME_ROOM 48
+
+static char *put_number(char *at, unsigned value)
 {
-	char path[64];
+	char digits[12];
+	size_t count = 0;
+
+	do {
+		digits[count++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	while (count)
+		*at++ = digits[--count];
+	return at;
+}
+
+/* The caller's number, a slash, WHAT, and NUMBER unless that is negative. Most calls pass here: no printf. */
+static void name_of(const struct caller *caller, const char *what, int number, char ret[NAME_ROOM])
+{
+	char *at = put_number(ret, (unsigned)caller->tid);
+
+	*at++ = '/';
+	at = stpcpy(at, what);
+	if (number >= 0)
+		at = put_number(at, (unsigned)number);
+	*at = '\0';
+}
+
+static int open_of(struct caller *caller, const char *what, int number, int flags, int *ret_fd)
+{
+	char path[NAME_ROOM];
 	int fd, error;
 
-	snprintf(path, sizeof(path), "%d/%s", (int)caller->tid, what);
+	name_of(caller, what, number, path);
 	begin_look(caller);
 	fd = openat(of(caller)->proc_fd, path, flags | O_CLOEXEC);
 	error = fd < 0 ? -errno : 0;
@@ -112,34 +141,52 @@ static int open_of(struct caller *caller, const char *what, int flags, int *ret_
 
 static int caller_open_cwd(struct caller *caller, int *ret_fd)
 {
-	return open_of(caller, "cwd", O_PATH, ret_fd);
+	return open_of(caller, "cwd", -1, O_PATH, ret_fd);
+}
+
+/* The worker's working directory is its own (worker_main()), and /proc between calls, where callers are found. */
+static int caller_enter(struct caller *caller, int dirfd)
+{
+	char path[NAME_ROOM];
+	int error;
+
+	if (dirfd < 0 && dirfd != AT_FDCWD)
+		return -EBADF;
+	name_of(caller, dirfd < 0 ? "cwd" : "fd/", dirfd, path);
+	/* That the caller may search the directory its text is asked: looking up the first name wants it. */
+	begin_look(caller);
+	error = chdir(path) < 0 ? -errno : 0;
+	end_look(caller);
+	return error;
+}
+
+static void caller_leave(struct caller *caller)
+{
+	/* It cannot fail; a worker that stood where it should not would mistake every number for a name there. */
+	if (fchdir(of(caller)->proc_fd) < 0)
+		abort();
 }
 
 static int caller_open_object(struct caller *caller, int fd, int *ret_fd)
 {
-	char what[24];
 	int error;
 
 	if (fd < 0)
 		return -EBADF;
-	snprintf(what, sizeof(what), "fd/%d", fd);
-	error = open_of(caller, what, O_PATH, ret_fd);
+	error = open_of(caller, "fd/", fd, O_PATH, ret_fd);
 	return error == -ENOENT ? -EBADF : error;
 }
 
 /* The link leads to the object itself, so that the path call is its fstat (proc(5), /proc/pid/fd). */
 static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
 {
-	char path[64];
+	char path[NAME_ROOM];
 	struct stat stat;
 	int error;
 
-	if (fd == AT_FDCWD)
-		snprintf(path, sizeof(path), "%d/cwd", (int)caller->tid);
-	else if (fd < 0)
+	if (fd < 0 && fd != AT_FDCWD)
 		return -EBADF;
-	else
-		snprintf(path, sizeof(path), "%d/fd/%d", (int)caller->tid, fd);
+	name_of(caller, fd < 0 ? "cwd" : "fd/", fd, path);
 	begin_look(caller);
 	error = fstatat(of(caller)->proc_fd, path, &stat, AT_NO_AUTOMOUNT) < 0 ? -errno : 0;
 	end_look(caller);
@@ -187,7 +234,7 @@ static int read_status(struct notify_caller *caller)
 	char text[1024];
 	const char *line;
 	ssize_t len;
-	int error = open_of(&caller->caller, "status", O_RDONLY, &fd);
+	int error = open_of(&caller->caller, "status", -1, O_RDONLY, &fd);
 
 	if (error)
 		return error;
@@ -300,6 +347,8 @@ static const struct caller_ops notify_caller_ops = {
 	.write = caller_write,
 	.read_string = caller_read_string,
 	.open_cwd = caller_open_cwd,
+	.enter = caller_enter,
+	.leave = caller_leave,
 	.open_object = caller_open_object,
 	.stat_object = caller_stat_object,
 	.share_fd = caller_share_fd,

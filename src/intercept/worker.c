@@ -34,6 +34,8 @@
 #define WATCH_NANOSECONDS 500000
 #define WATCH_IDLE_LOOKS 20
 #define STEER_ATTEMPTS 100
+/* After so many calls of one thread in a row it is asked whether another thread's waits. */
+#define CALLS_UNASKED 8
 
 struct workers {
 	struct workers_config config;
@@ -51,6 +53,8 @@ struct workers {
 
 struct worker {
 	struct workers *all;
+	pid_t last;	  /* who made the call before this one, and how often in a row it was the same */
+	unsigned in_row;
 	bool receives; /* at first: it was let in */
 	struct steer_hand *hand; /* made for the first call that is steered */
 	struct notify_caller caller;
@@ -322,15 +326,21 @@ static void let_receive(struct workers *all, struct notify_caller *caller, unsig
 }
 
 /*
- * A call was taken, nobody receives: see to it that somebody will where that is wanted. More workers than processors
- * only take turns, which costs time: those are for calls that take long, and the watch sees to them.
+ * A call was taken, nobody receives: see to it that somebody will where that is wanted. A thread waits for its own
+ * call, so that where all calls come from one thread none can be pending: then it is asked less often. More workers than
+ * processors only take turns, which costs time: those are for calls that take long, and the watch sees to them.
  */
-static void taken(struct workers *all, struct notify_caller *caller)
+static void taken(struct worker *worker)
 {
+	struct workers *all = worker->all;
+	pid_t tid = (pid_t)worker->notif.pid;
+
 	atomic_fetch_add(&all->received, 1);
 	atomic_store(&all->receiving, 0);
-	if (notify_pending(all->config.listener))
-		let_receive(all, caller, all->processors);
+	worker->in_row = tid == worker->last ? worker->in_row + 1 : 0;
+	worker->last = tid;
+	if (worker->in_row % CALLS_UNASKED == 0 && notify_pending(all->config.listener))
+		let_receive(all, &worker->caller, all->processors);
 	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
 		eventfd_write(all->watch, 1);
 }
@@ -393,11 +403,12 @@ static void *worker_main(void *userdata)
 	struct workers *all = worker->all;
 	bool receives = worker->receives;
 
-	/* Own umask and working directory: creating calls borrow the caller's umask, bind its directory. */
+	/* Own umask and working directory: creating calls borrow the caller's umask, relative texts its directory. */
 	if (unshare(CLONE_FS) < 0)
 		op_share_fs();
 	else
 		umask(0);
+	worker->caller.caller.ops->leave(&worker->caller.caller);
 	if (all->config.wards)
 		wards_init_rights(all->config.wards, &worker->rights);
 	for (;;) {
@@ -410,7 +421,7 @@ static void *worker_main(void *userdata)
 		error = receive(all->config.listener, &worker->notif);
 		if (error)
 			break;
-		taken(all, &worker->caller);
+		taken(worker);
 		if (steer_answers(all->config.steer, &worker->notif))
 			continue;
 		nr = worker->notif.data.nr;

@@ -25,6 +25,14 @@ struct caller_ops {
 	ssize_t (*read_string)(struct caller *caller, uint64_t address, char *ret, size_t cap);
 	/* An O_PATH descriptor of the working directory. 0 or -errno. */
 	int (*open_cwd)(struct caller *caller, int *ret_fd);
+	/*
+	 * Make what open_cwd (DIRFD is AT_FDCWD) or open_object would open this thread's own working directory: that
+	 * costs less than a descriptor of it, and so does asking for its path. 0 or -errno; it fails as well where that
+	 * directory may not be searched, or is none. leave: wherever this thread stands, back to where it belongs
+	 * between calls, so that no directory is kept busy.
+	 */
+	int (*enter)(struct caller *caller, int dirfd);
+	void (*leave)(struct caller *caller);
 	/* An O_PATH descriptor of what the caller's descriptor FD refers to. -EBADF when there is none. */
 	int (*open_object)(struct caller *caller, int fd, int *ret_fd);
 	/* fstat() of what open_cwd (FD is AT_FDCWD) or open_object would open, without opening it. */

@@ -20,6 +20,7 @@
 #include "vfs/early.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
+#include "vfs/known.h"
 #include "vfs/ops.h"
 #include "vfs/still.h"
 
@@ -118,7 +119,11 @@ int vfs_mknod(struct op *op, int dirfd, mode_t mode, unsigned dev, struct outcom
 	if (!error)
 		error = ready(op, true);
 	/* Raw: the device number is as the caller encoded it. */
-	return error ? error : done(syscall(SYS_mknodat, walk->parent_fd, walk->name, mode, dev), out);
+	if (error)
+		return error;
+	error = done(syscall(SYS_mknodat, walk->parent_fd, walk->name, mode, dev), out);
+	known_forget(op->view->known);
+	return error;
 }
 
 int vfs_symlink(struct op *op, int dirfd, struct outcome *out)
@@ -198,6 +203,9 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	still_change_begin();
 	error = done(linkat(AT_FDCWD, fd_name(source->fd, name), target->parent_fd, target->name, AT_SYMLINK_FOLLOW), out);
 	still_change_end();
+	/* A file takes a file's place, or none: that nothing is known of it is as well. */
+	if (!S_ISREG(source->stat.st_mode))
+		known_forget(op->view->known);
 	return error;
 }
 
@@ -401,5 +409,8 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 	error = done(syscall(SYS_renameat2, from->parent_fd, name_text(from, from_text), to->parent_fd,
 			     name_text(to, to_text), flags), out);
 	still_change_end();
+	/* One file for another, as most renames are, leaves a file. */
+	if (!from->exists || !S_ISREG(from->stat.st_mode) || (flags & RENAME_EXCHANGE))
+		known_forget(op->view->known);
 	return error;
 }

@@ -84,6 +84,11 @@ void op_share_fs(void)
 	pthread_mutex_unlock(&fs.lock);
 }
 
+bool op_shares_fs(void)
+{
+	return atomic_load_explicit(&fs.shared, memory_order_relaxed);
+}
+
 int op_take_umask(struct op *op)
 {
 	mode_t mask;
@@ -91,7 +96,7 @@ int op_take_umask(struct op *op)
 
 	if (error)
 		return error;
-	if (atomic_load_explicit(&fs.shared, memory_order_relaxed) && !op->holds_fs) {
+	if (op_shares_fs() && !op->holds_fs) {
 		pthread_mutex_lock(&fs.lock);
 		op->holds_fs = true;
 	}

@@ -107,6 +107,7 @@ int op_take_umask(struct op *op);
  * take a umask, or change the working directory after that, do so one after the other.
  */
 void op_share_fs(void);
+bool op_shares_fs(void);
 /* The operation has done what it does; to be called before its answer. */
 void op_end(struct op *op);
 

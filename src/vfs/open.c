@@ -19,6 +19,8 @@
 
 /* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
 #define CREATE_ATTEMPTS 64
+/* What open(2) adds on 64-bit machines, for F_GETFL to tell (fs/open.c, force_o_largefile()). */
+#define KERNEL_LARGEFILE 0100000
 
 static bool wants_write(uint64_t flags)
 {
@@ -138,7 +140,10 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 	} else if (S_ISCHR(walk->stat.st_mode) && !is_memory_device(&walk->stat)) {
 		return open_errand(op, walk, flags, true, out);
 	}
-	error = op->caller->ops->validate(op->caller);
+	/* What is only opened for a caller that is gone is closed again, and the answer goes nowhere. */
+	error = S_ISDIR(walk->stat.st_mode) || (S_ISREG(walk->stat.st_mode) && !(flags & O_TRUNC))
+			? 0
+			: op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
 	fd = walk_reopen(walk, (int)flags | O_NOCTTY);
@@ -262,16 +267,28 @@ static int open_create(struct op *op, struct walk *walk, int dirfd, const struct
 	return error == -EAGAIN ? -EEXIST : error;
 }
 
+static int open_existing(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
+{
+	/* openat2() tells F_GETFL just what it was given. */
+	uint64_t flags = how->flags | (op->nr == SYS_openat2 ? 0 : KERNEL_LARGEFILE);
+	_cleanup_close_ int fd = -EBADF;
+	int error = walk_open(op, walk, dirfd, op->text[0], op->text_len[0], how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW,
+			      how->resolve, flags, &fd);
+
+	if (error)
+		return error;
+	return fd >= 0 ? outcome_fd(out, &fd, how->flags & O_CLOEXEC) : open_object(op, walk, how->flags, out);
+}
+
 int vfs_open(struct op *op, int dirfd, const struct open_how *how, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
-	int error;
 
 	if (op->text_len[0] == sizeof(STATE_PATH) - 1 && memcmp(op->text[0], STATE_PATH, sizeof(STATE_PATH) - 1) == 0 &&
 	    !(how->flags & (O_PATH | O_DIRECTORY)) && !wants_write(how->flags)) {
 		_cleanup_close_ int state = -EBADF;
 
-		error = view_state_open(op->view, &state);
+		int error = view_state_open(op->view, &state);
 		return error ? error : outcome_fd(out, &state, how->flags & O_CLOEXEC);
 	}
 	if (how->flags & O_PATH)
@@ -280,7 +297,5 @@ int vfs_open(struct op *op, int dirfd, const struct open_how *how, struct outcom
 		return open_tmpfile(op, walk, dirfd, how, out);
 	if (how->flags & O_CREAT)
 		return open_create(op, walk, dirfd, how, out);
-	error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW,
-			     how->resolve);
-	return error ? error : open_object(op, walk, how->flags, out);
+	return open_existing(op, walk, dirfd, how, out);
 }

@@ -120,7 +120,7 @@ static int bind_in_parent(struct op *op, int socket, const struct walk *walk)
 	error = bind_at(socket, walk, cwd >= 0 ? cwd : op->view->root_fd, op->text[0]);
 	still_end();
 	/* Where a worker stands matters to nobody, but it must not keep the directory busy. */
-	(void)!fchdir(op->view->root_fd);
+	op->caller->ops->leave(op->caller);
 	return error;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vfs/known.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
 
@@ -88,6 +89,9 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	view->rule_counts = calloc(count ? count : 1, sizeof(*view->rule_counts));
 	if (!view->rule_counts)
 		return errmsg_set(msg, -ENOMEM, "out of memory");
+	error = known_new(&view->known);
+	if (error < 0)
+		return errmsg_set(msg, error, "out of memory");
 	policy_needs(policy, &view->needs);
 	error = open_place("/proc", &view->proc_fd, &proc_stat, msg);
 	if (error < 0)
@@ -117,6 +121,7 @@ struct view *view_free(struct view *view)
 		return NULL;
 	masks_free(view->masks);
 	pins_free(view->pins);
+	known_free(view->known);
 	safe_close(view->proc_fd);
 	safe_close(view->root_fd);
 	free(view->rule_counts);

@@ -14,6 +14,7 @@
 #include "base/errmsg.h"
 #include "vfs/policy/policy.h"
 
+struct known;
 struct masks;
 struct pins;
 
@@ -27,6 +28,7 @@ struct view {
 	struct policy_needs needs;
 	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
+	struct known *known; /* paths that just led to regular files (known.h) */
 	int proc_fd;	     /* O_PATH of /proc */
 	dev_t proc_dev;
 	int root_fd;	     /* O_PATH of / */

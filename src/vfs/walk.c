@@ -192,8 +192,8 @@ bool walk_under_proc(const struct walk *walk)
 	       (walk->path_len == 5 || walk->path[5] == '/');
 }
 
-int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
-		 uint64_t resolve)
+static int resolve_text(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+			uint64_t resolve, struct at_once *at_once)
 {
 	int error = -EAGAIN;
 
@@ -201,13 +201,30 @@ int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, 
 	if (len == 0 && !(flags & WALK_EMPTY))
 		return -ENOENT;
 	if (len && !(flags & WALK_PARENT) && !resolve)
-		error = walk_quickly(op, walk, dirfd, text, len, flags);
+		error = walk_quickly(op, walk, dirfd, text, len, flags, at_once);
 	if (error == -EAGAIN) {
 		walk_release(walk);
 		error = walk_slowly(op, walk, dirfd, text, len, flags, resolve);
 	}
 	if (error)
 		walk_release(walk);
+	return error;
+}
+
+int walk_resolve(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		 uint64_t resolve)
+{
+	return resolve_text(op, walk, dirfd, text, len, flags, resolve, NULL);
+}
+
+int walk_open(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+	      uint64_t resolve, uint64_t open_flags, int *ret_fd)
+{
+	struct at_once at_once = {.flags = open_flags, .fd = -EBADF};
+	int error = resolve_text(op, walk, dirfd, text, len, flags, resolve, &at_once);
+
+	if (!error)
+		*ret_fd = at_once.fd;
 	return error;
 }
 

@@ -7,11 +7,18 @@
 /* The road through every component, for whatever text. Returns as walk_resolve(). */
 int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
 		uint64_t resolve);
+/* What a walk that is made for an open may do at once: see walk_open(). */
+struct at_once {
+	uint64_t flags;
+	int fd; /* -EBADF until it is done */
+};
+
 /*
  * One openat2 with RESOLVE_NO_SYMLINKS on the normalised text. Returns 0, a negative errno that stands, or -EAGAIN:
- * take the slow road.
+ * take the slow road. AT_ONCE may be NULL.
  */
-int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags);
+int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+		 struct at_once *at_once);
 
 /* walk->verdict from walk->state. */
 void walk_set_verdict(struct op *op, struct walk *walk);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -79,6 +80,32 @@ static int fake_open_object(struct caller *caller, int fd, int *ret_fd)
 	return 0;
 }
 
+/* The test's own directory is taken back to. */
+static int fake_enter(struct caller *caller, int dirfd)
+{
+	_cleanup_close_ int object = -EBADF, home = open(".", O_PATH | O_CLOEXEC);
+	int error = dirfd == AT_FDCWD ? fake_open_cwd(caller, &object) : fake_open_object(caller, dirfd, &object);
+
+	if (home < 0)
+		return -errno;
+	if (error)
+		return error;
+	if (fchdir(object) < 0)
+		return -errno;
+	fake_of(caller)->entered++;
+	fake_of(caller)->home_fd = steal_fd(&home);
+	return 0;
+}
+
+static void fake_leave(struct caller *caller)
+{
+	struct fake_caller *fake = fake_of(caller);
+
+	if (fake->home_fd < 0 ? chdir("/") : fchdir(fake->home_fd))
+		abort();
+	fake->home_fd = safe_close(fake->home_fd);
+}
+
 static int fake_stat_object(struct caller *caller, int fd, struct stat *ret)
 {
 	_cleanup_close_ int object = -EBADF;
@@ -140,6 +167,8 @@ static const struct caller_ops fake_ops = {
 	.write = fake_write,
 	.read_string = fake_read_string,
 	.open_cwd = fake_open_cwd,
+	.enter = fake_enter,
+	.leave = fake_leave,
 	.open_object = fake_open_object,
 	.stat_object = fake_stat_object,
 	.share_fd = fake_share_fd,
@@ -164,8 +193,8 @@ int fake_caller_chdir(struct fake_caller *fake, const char *cwd)
 
 int fake_caller_init(struct fake_caller *fake, const char *cwd, mode_t mask)
 {
-	*fake = (struct fake_caller){.caller = {.ops = &fake_ops, .tid = gettid()}, .cwd_fd = -EBADF, .mask = mask,
-				  .size_limit = UINT64_MAX};
+	*fake = (struct fake_caller){.caller = {.ops = &fake_ops, .tid = gettid()}, .cwd_fd = -EBADF,
+				     .home_fd = -EBADF, .mask = mask, .size_limit = UINT64_MAX};
 	return fake_caller_chdir(fake, cwd);
 }
 

@@ -10,6 +10,8 @@
 struct fake_caller {
 	struct caller caller; /* first */
 	int cwd_fd;
+	int home_fd; /* between enter and leave: the test's own directory */
+	unsigned entered;
 	mode_t mask;
 	unsigned validations; /* how often an operation was about to act or to tell */
 	uint64_t size_limit;  /* RLIMIT_FSIZE; none at first */

@@ -135,12 +135,29 @@ static bool component_matches(const struct trie_node *node, const char *name, si
 	return node->kind == COMPONENT_ANY || glob_match(node->text, node->len, name, len);
 }
 
+/* Below a place where no rule can match any more everything is as that place is. */
+static void settle_beyond(const struct match_state *from, struct match_state *ret)
+{
+	if (ret != from)
+		memcpy(ret, from, match_state_size(from));
+	ret->below = 0;
+	ret->way = ret->anchor = false;
+	for (int p = 0; p < PART_COUNT; p++) {
+		ret->high[p] = RULE_NONE;
+		ret->low[p] = INT32_MAX;
+	}
+}
+
 void match_step(const struct policy *policy, const struct match_state *from, const char *name, size_t len,
 		struct match_state *ret)
 {
 	const struct trie *trie = &policy->trie;
 	struct stepping s _uninitialised_;
 
+	if (from->count == 0) {
+		settle_beyond(from, ret);
+		return;
+	}
 	s.policy = policy;
 	s.count = 0;
 	s.anchor = false;
@@ -165,16 +182,33 @@ void match_step(const struct policy *policy, const struct match_state *from, con
 	settle(&s, ret);
 }
 
+/* The way there can be walked: shown, or the way down to something that is. */
+static bool is_passable(const struct match_state *state)
+{
+	return state->effect[PART_VISIBILITY] == VIS_SHOW || state->way;
+}
+
+bool match_on(const struct policy *policy, const char *path, size_t from, size_t len, struct match_state *state)
+{
+	bool passable = true;
+
+	for (size_t i = from; i < len;) {
+		/* Where nothing can change any more one step is as good as many. */
+		const char *slash = state->count ? memchr(path + i, '/', len - i) : NULL;
+		size_t end = slash ? (size_t)(slash - path) : len;
+		if (end > i) {
+			match_step(policy, state, path + i, end - i, state);
+			passable &= is_passable(state);
+		}
+		i = end + 1;
+	}
+	return passable;
+}
+
 void match_path(const struct policy *policy, const char *path, size_t len, struct match_state *ret)
 {
 	match_root(policy, ret);
-	for (size_t i = 0; i < len;) {
-		const char *slash = memchr(path + i, '/', len - i);
-		size_t end = slash ? (size_t)(slash - path) : len;
-		if (end > i)
-			match_step(policy, ret, path + i, end - i, ret);
-		i = end + 1;
-	}
+	match_on(policy, path, 0, len, ret);
 }
 
 void match_verdict(const struct policy *policy, const struct match_state *state, struct verdict *ret)

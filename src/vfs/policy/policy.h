@@ -159,6 +159,11 @@ void match_step(const struct policy *policy, const struct match_state *from, con
 		struct match_state *ret);
 /* The state after a whole canonical absolute path. */
 void match_path(const struct policy *policy, const char *path, size_t len, struct match_state *ret);
+/*
+ * Go on from STATE, which stands at the first FROM bytes of the canonical PATH, to all LEN of them. False when some name
+ * on the way, the last one included, is hidden or denied.
+ */
+bool match_on(const struct policy *policy, const char *path, size_t from, size_t len, struct match_state *state);
 void match_verdict(const struct policy *policy, const struct match_state *state, struct verdict *ret);
 /* The usual case in one call: the verdict on a canonical absolute path; -EACCES never, cannot fail. */
 void policy_verdict(const struct policy *policy, const char *path, size_t len, struct verdict *ret);
