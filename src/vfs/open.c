@@ -19,8 +19,6 @@
 
 /* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
 #define CREATE_ATTEMPTS 64
-/* What open(2) adds on 64-bit machines, for F_GETFL to tell (fs/open.c, force_o_largefile()). */
-#define KERNEL_LARGEFILE 0100000
 
 static bool wants_write(uint64_t flags)
 {
@@ -269,11 +267,9 @@ static int open_create(struct op *op, struct walk *walk, int dirfd, const struct
 
 static int open_existing(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
 {
-	/* openat2() tells F_GETFL just what it was given. */
-	uint64_t flags = how->flags | (op->nr == SYS_openat2 ? 0 : KERNEL_LARGEFILE);
 	_cleanup_close_ int fd = -EBADF;
 	int error = walk_open(op, walk, dirfd, op->text[0], op->text_len[0], how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW,
-			      how->resolve, flags, &fd);
+			      how->resolve, how->flags, &fd);
 
 	if (error)
 		return error;

@@ -201,7 +201,7 @@ static int open_place(struct op *op, struct walk *walk, const struct place *plac
 	return 0;
 }
 
-static bool may_open_at_once(struct op *op, const struct walk *walk, uint64_t flags)
+static bool may_open_at_once(const struct op *op, const struct walk *walk, uint64_t flags)
 {
 	if ((flags & ~AT_ONCE) || !is_plain(&walk->verdict) || (walk->slash && !(flags & O_DIRECTORY)))
 		return false;

@@ -4,3 +4,5 @@ set(duel_handlers ${CMAKE_SOURCE_DIR}/src/intercept)
 scrim_unit(vfs_open LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_open.c)
 scrim_unit(vfs_stat LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_stat.c)
 scrim_unit(vfs_walk LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_open.c ${duel_handlers}/handlers_stat.c)
+scrim_unit(known LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_open.c ${duel_handlers}/handlers_stat.c
+  ${duel_handlers}/handlers_names.c)
