@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 
-from escape_support import check, equal, fingerprint, main, write
+from escape_support import WITHOUT_CALLS, check, equal, fingerprint, main, write
 
 # Number of the call -> why its answer inside is not that of an absent path natively. It still is the same whether or
 # not the hidden path exists.
@@ -182,7 +182,8 @@ def body(escape):
                 absent["secret"] = native(escape, place, "absent", "secret")
             told = sum(existing[n][1] != absent["secret"][n][1] for n in existing)
             print(f"{place.name}: natively {told} of 85 tell whether a {kind} exists")
-            check(told >= least, f"{place.name}: natively only {told} tell whether a {kind} exists")
+            gone = sum(said[1] == "ENOSYS" for said in existing.values()) if WITHOUT_CALLS else 0
+            check(told >= least - gone, f"{place.name}: natively only {told} tell whether a {kind} exists")
         absent["vault/secret"] = native(escape, place, "absent", "vault/secret")
         for name, rule, leaf, kinds in RULES:
             if escape.only and escape.only != name:

@@ -15,6 +15,8 @@ import tempfile
 import time
 
 ORDINARY = 54321  # no such user, no such group: nothing but what is made for it is its own
+# Calls that a filter around us answers (features/without.c): nobody mediates them.
+WITHOUT_CALLS = {pair.partition("=")[2] for pair in os.environ.get("SCRIM_WITHOUT_CALLS", "").split() if "?" not in pair}
 LIMIT = 60  # seconds that one program may take; none takes more than a few
 
 
@@ -159,6 +161,8 @@ class Escape:
             check(False, f"no counts of mediated calls from {command}: {e}; stderr: {result.stderr}")
             return result
         for name, least in dict(mediated).items():
+            if name in WITHOUT_CALLS:
+                continue
             got = self.stats["mediated"].get(name, 0)
             check(got >= least, f"{name} was mediated {got} times, not {least}: {rules} {argv}")
         return result

@@ -5,6 +5,9 @@
  *	without FEATURE[,FEATURE...] -- COMMAND [ARGUMENT...]
  *	without --list
  *
+ * SCRIM_WITHOUT tells the command what was asked for, SCRIM_WITHOUT_CALLS the calls that always
+ * fail (NUMBER=NAME), or with some arguments (NUMBER?=NAME).
+ *
  * A seccomp filter answers the calls of that feature with the errno that such a machine gives. An errno outranks a
  * notification of an inner filter (seccomp(2)), so programs in a view see it as natively under the same filter.
  */
@@ -14,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -25,6 +29,8 @@
 #include <linux/seccomp.h>
 
 #include "base/cleanup.h"
+#include "intercept/filter/syscalls.h"
+#include "without.h"
 
 #define ALWAYS (-1)
 #define SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -152,8 +158,26 @@ static int install(const struct program *program)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &bpf) < 0 ? -errno : 0;
 }
 
+/* Tests that make a call that nobody can make here have to know. */
+static void tell(char *told, size_t size, const struct rule *rule)
+{
+	for (int nr = rule->first; nr <= rule->last; nr++) {
+		const struct syscall_row *row = syscall_find(nr);
+		size_t len = strlen(told);
+
+		snprintf(told + len, size - len, "%d%s=%s ", nr, rule->argument == ALWAYS ? "" : "?",
+			 row && row->name ? row->name : "");
+	}
+}
+
 static int add_features(struct program *program, const char *names)
 {
+	char told[4096] = " ";
+	const char *before = getenv(WITHOUT_CALLS);
+
+	setenv("SCRIM_WITHOUT", names, 1);
+	if (before)
+		snprintf(told, sizeof(told), "%s", before);
 	while (*names) {
 		size_t len = strcspn(names, ",");
 		const struct feature *feature = find(names, len);
@@ -162,12 +186,14 @@ static int add_features(struct program *program, const char *names)
 			fprintf(stderr, "without: no feature \"%.*s\"\n", (int)len, names);
 			return -EINVAL;
 		}
-		for (size_t i = 0; i < RULES_MAX && feature->rules[i].error; i++)
+		for (size_t i = 0; i < RULES_MAX && feature->rules[i].error; i++) {
 			emit_rule(program, &feature->rules[i]);
+			tell(told, sizeof(told), &feature->rules[i]);
+		}
 		names += len;
 		names += *names == ',';
 	}
-	return 0;
+	return setenv(WITHOUT_CALLS, told, 1) < 0 ? -errno : 0;
 }
 
 int main(int argc, char **argv)

@@ -28,6 +28,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "../features/without.h"
 #include "filter_cell.h"
 #include "intercept/filter/prologue.h"
 #include "intercept/filter/syscalls.h"
@@ -78,6 +79,10 @@ static int check(const struct probe *p, const struct expectation *want, const st
 			wrong = "differs from native";
 		break;
 	case NOTIFIED:
+		/* What a filter around us answers comes to nobody. */
+		if (!got->notified && (without_call(p->nr) || without_some(p->nr)) && native->value < 0 &&
+		    same_result(got, native))
+			break;
 		if (!got->notified)
 			wrong = "was not notified";
 		else if (got->notified_nr != p->nr || memcmp(got->notified_args, p->args, sizeof(p->args)) != 0)

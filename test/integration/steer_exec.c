@@ -260,6 +260,13 @@ static void all_exec(void *argument)
 	pause();
 }
 
+static void expect_status(int status, int wanted)
+{
+	if (status != wanted)
+		dprintf(2, "status %x\n", status);
+	EXPECT(status == wanted);
+}
+
 static void *spawning_thread(void *argument)
 {
 	(void)argument;
@@ -268,11 +275,13 @@ static void *spawning_thread(void *argument)
 		pid_t pid;
 		int status;
 		EXPECT(posix_spawn(&pid, self, NULL, NULL, (char *const *)argv, environ) == 0);
-		EXPECT(waitpid(pid, &status, 0) == pid && status == 0xb00);
+		EXPECT(waitpid(pid, &status, 0) == pid);
+		expect_status(status, 0xb00);
 		pid = fork();
 		if (pid == 0)
 			exec_self("exit");
-		EXPECT(waitpid(pid, &status, 0) == pid && status == 0xb00);
+		EXPECT(waitpid(pid, &status, 0) == pid);
+		expect_status(status, 0xb00);
 	}
 	return NULL;
 }
@@ -307,13 +316,6 @@ static void no_fds(void *argument)
 	const char *argv[] = {"bare", NULL};
 	execve(bare, (char *const *)argv, environ);
 	_exit(97);
-}
-
-static void expect_status(int status, int wanted)
-{
-	if (status != wanted)
-		dprintf(2, "status %x\n", status);
-	EXPECT(status == wanted);
 }
 
 static void kinds_body(void *argument)

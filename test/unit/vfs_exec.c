@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "../features/without.h"
 #include "fake_caller.h"
 #include "intercept/handlers.h"
 #include "native_exec.h"
@@ -126,6 +127,8 @@ static void compare_at(int dirfd, const char *text, int flags)
 	int native = native_exec(base, dirfd, text, flags, arguments, &shown);
 	int got = predict(dirfd, text, flags);
 
+	if (native == -EINVAL && (flags & AT_EXECVE_CHECK) && without_some(SYS_execveat))
+		return;
 	if (got != native)
 		fail_msg("\"%s\": natively %d, here %d", text, native, got);
 	if (native == 0 && shown.len)
