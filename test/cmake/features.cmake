@@ -18,3 +18,8 @@ if(TARGET scrim)
     set_tests_properties(${name} PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
   endforeach()
 endif()
+if(TARGET scrim)
+  scrim_test(integration.features_refused ${CMAKE_CURRENT_SOURCE_DIR}/features/refused.sh $<TARGET_FILE:scrim>
+    $<TARGET_FILE:without>)
+  set_tests_properties(integration.features_refused PROPERTIES LABELS integration TIMEOUT 120)
+endif()

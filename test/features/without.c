@@ -98,6 +98,7 @@ static const struct feature features[] = {
 	{"wait_killable", "before 5.19", {FLAG(SYS_seccomp, 1, FLAG_WAIT_KILLABLE_RECV, EINVAL)}},
 	{"seccomp", "no CONFIG_SECCOMP_FILTER, or a sandbox", {CALL(SYS_seccomp, ENOSYS)}},
 	{"ptrace", "a container's filter", {CALL(SYS_ptrace, EPERM)}},
+	{"pidfd_open", "a container's filter from before 2020", {CALL(434, EPERM)}},
 };
 
 #define PROGRAM_MAX 2048

@@ -137,6 +137,7 @@ static void test_taken_away(void **state)
 	assert_complains(SYS_seccomp, ENOSYS, "no seccomp listener", "CONFIG_SECCOMP_FILTER");
 	assert_complains(SYS_seccomp, EBUSY, "already answers", "outside of it");
 	assert_complains(SYS_ptrace, EPERM, "ptrace", "SYS_PTRACE");
+	assert_complains(SYS_pidfd_open, EPERM, "pidfd_open", "allow it");
 	assert_complains(SYS_memfd_create, EACCES, "memfd", "forbids it");
 	assert_complains(SYS_mmap, EPERM, "0x10000", "forbids it");
 }

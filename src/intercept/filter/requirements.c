@@ -44,6 +44,7 @@
 enum requirement {
 	NEED_ALL_MET,
 	NEED_PROCESSES, /* fork, pipes: the check itself could not run */
+	NEED_PIDFD,
 	NEED_PROC,
 	NEED_GUARD,
 	NEED_LISTENER,
@@ -220,6 +221,15 @@ static struct finding judge_listener(void)
 	return finding;
 }
 
+static struct finding judge_pidfd(void)
+{
+	long fd = syscall(SYS_pidfd_open, getpid(), 0);
+	if (fd < 0)
+		return unmet(NEED_PIDFD, -errno);
+	close((int)fd);
+	return unmet(NEED_ALL_MET, 0);
+}
+
 static struct finding judge_proc(void)
 {
 	struct statfs fs;
@@ -252,7 +262,7 @@ static struct finding judge_guard(void)
 static struct finding judge_all(void)
 {
 	/* The listener before the rest: inside another view that is the answer that explains the others. */
-	static struct finding (*const judges[])(void) = {judge_listener, judge_proc, judge_guard};
+	static struct finding (*const judges[])(void) = {judge_listener, judge_pidfd, judge_proc, judge_guard};
 	struct finding finding = unmet(NEED_ALL_MET, 0);
 	for (size_t i = 0; i < ARRAY_LEN(judges) && finding.unmet == NEED_ALL_MET; i++)
 		finding = judges[i]();
@@ -371,6 +381,9 @@ static int explain(struct finding finding, struct errmsg *msg)
 		return 0;
 	case NEED_PROCESSES:
 		return errmsg_set(msg, error, "cannot try what this machine allows: %s", text);
+	case NEED_PIDFD:
+		return errmsg_set(msg, error,
+				  "pidfd_open(2) is refused here (%s): in a container, allow it (its seccomp profile is older than 2020)", text);
 	case NEED_PROC:
 		return errmsg_set(msg, error, "/proc is not mounted (%s): mount -t proc proc /proc", text);
 	case NEED_GUARD:
