@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 
-from escape_support import check, equal, main, write
+from escape_support import WITHOUT_CALLS, check, equal, main, write
 
 RULES = ["hide **/hidden-*", "deny **/denied-*", "mask **/masked-*"]
 
@@ -203,7 +203,9 @@ def dumpable(esc):
 
 def threads(esc):
     one = "process_threads"
-    compare(esc, one, ["crowd", "DIR"], {"mkdir": 900, "chdir": 1800, "openat": 900, "newfstatat": 900, "execve": 30})
+    # Its threads have directories of their own, where a filter around us does not forbid that.
+    if "unshare" not in WITHOUT_CALLS:
+        compare(esc, one, ["crowd", "DIR"], {"mkdir": 900, "chdir": 1800, "openat": 900, "newfstatat": 900, "execve": 30})
     compare(esc, one, ["storm", "DIR", "500"], {"openat": 500, "newfstatat": 500, "unlink": 500, "execve": 100})
     compare(esc, one, ["umask", "DIR"], {"mkdir": 8, "openat": 24, "symlink": 8})
     compare(esc, one, ["limit", "DIR"], {"openat": 12, "chdir": 6, "execve": 3})
