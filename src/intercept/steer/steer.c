@@ -76,22 +76,26 @@ void expectation_unlink(struct steer *steer, struct expectation *e)
 	pthread_mutex_unlock(&steer->expect_lock);
 }
 
-/* The descriptor; then the call itself is run, or is said to have opened it. */
+/*
+ * The descriptor; then the call itself is run, or is said to have opened it. In two steps: when something wakes the
+ * caller just as SECCOMP_ADDFD_FLAG_SEND answers it, its call returns 0 and there is no descriptor (seen on Linux 6.18).
+ */
 static void give(const struct steer *steer, const struct seccomp_notif *notif, int fd, int at)
 {
 	struct seccomp_notif_addfd add = {
 		.id = notif->id,
-		.flags = at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : SECCOMP_ADDFD_FLAG_SEND,
+		.flags = at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0,
 		.srcfd = (uint32_t)fd,
 		.newfd = at >= 0 ? (uint32_t)at : 0,
 		.newfd_flags = O_CLOEXEC,
 	};
 	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
-	if (ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0)
+	int number = ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	if (number < 0)
 		response = (struct seccomp_notif_resp){.id = notif->id, .error = -errno};
 	else if (at < 0)
-		return;
+		response = (struct seccomp_notif_resp){.id = notif->id, .val = number};
 	/* One that died meanwhile needs no answer; who steers it sees that, and what an error does to it. */
 	ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
