@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the store share. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "crypt/store/store.h"
+#include "crypt/xaes.h"
+
+/*
+ * The crash test builds the store with each of the rules of docs/FORMAT.md taken out and must then see it break: what
+ * that test is worth. 10n + k: another part of rule n.
+ */
+#ifndef SCRIM_WITHOUT_RULE
+#define SCRIM_WITHOUT_RULE 0
+#endif
+#define RULE(n) (SCRIM_WITHOUT_RULE != (n))
+
+#define STORE_MAX_NODES  1536 /* nodes in memory: 6 MiB */
+#define STORE_MAX_CACHE  (768 << 10) /* bytes of chunks in memory */
+#define STORE_BATCH      10 /* chunks encrypted with one getrandom(2): 240 of the 256 bytes that come whole */
+#define STORE_FREE       4096 /* extents known to be free */
+#define STORE_QUARANTINE 8192 /* extents that an older version may still refer to */
+#define STORE_FRESH      4096 /* ranges written since the last durable version */
+
+/*
+ * A node of the tree in memory. Invariant: the parent of a node is in memory too (or is the root), so that what is known
+ * of a node after writing it can be put into its parent without reading. `children` counts nodes in memory below it.
+ */
+struct node {
+	struct node *parent;           /* NULL: the root */
+	struct node *next;             /* in its hash bucket */
+	struct node *newer, *older;    /* by last use */
+	uint64_t index;
+	uint32_t children;
+	uint8_t level; /* 1: its entries are chunks */
+	bool dirty;
+	uint8_t bytes[FORMAT_PAGE];
+};
+
+/* A chunk in memory. Invariant: bytes behind `len` are zero; !used: nothing else means anything. */
+struct chunk {
+	uint64_t index;
+	uint64_t stamp; /* of the last use */
+	uint32_t len;   /* 0 and dirty: becomes a hole */
+	bool used, dirty;
+	uint8_t *bytes;
+};
+
+struct extent_ring {
+	struct extent *items; /* made when first needed */
+	uint32_t first, count, size;
+	uint64_t pages;
+};
+
+/*
+ * The state of an open store.
+ *
+ * Versions: the tree in memory is built on the last one written to a slot. `durable_slot` holds the last durable one, or is
+ * -1 while there is none. A page is reused only from `free`; what a commit stops using goes to `quarantine` and from there
+ * to `free` when a durable commit has succeeded, since until then some slot may refer to it (rule 4).
+ *
+ * Content is either in the slot (META_INLINE: inline_bytes and perhaps chunk 0 in memory, the tree is empty) or in the
+ * tree and the chunks in memory, never in both: a change that does not fit into the slot moves it to chunk 0 first.
+ */
+struct store {
+	struct store_env env;
+	enum store_mode mode;
+	struct xaes *xaes;
+	const struct format_slot *slot;
+	struct head head;
+	uint64_t chunk_size;
+
+	/* The version in memory. meta.named and meta.extents are filled in by the commit. */
+	struct meta meta;
+	bool changed;   /* since the last commit: size, times, wraps, tree */
+	bool is_new;    /* no version on the disk */
+	bool is_first;  /* the version that was opened was the first one */
+	bool fell_back;
+
+	/* What is on the disk. */
+	uint8_t *seen[2];       /* both slots as last read or written (rule 9) */
+	bool seen_known[2];
+	int newest_slot, durable_slot;
+	uint64_t highest;       /* sequence seen anywhere (rule 7) */
+	bool durable;           /* the version in memory, if not changed, is the durable one */
+	bool synced;            /* rule 1 has been followed since the opening */
+	bool failed;            /* a sync failed: everything since the durable version is to be written afresh (rule 5) */
+	int broken;             /* not 0: the errno of all further writes (rule 9) */
+
+	/* Pages written since the last successful sync (rule 2); more than fit: overflow. */
+	struct named named[FORMAT_MAX_NAMED];
+	unsigned named_count;
+	bool named_overflow;
+
+	/* Space. */
+	struct extent_ring free, quarantine;
+	struct extent *fresh;   /* sorted, disjoint: written since the durable version (rule 5) */
+	uint32_t fresh_count;
+	bool fresh_overflow;    /* there were too many: all pages count as fresh */
+
+	/* Nodes in memory. */
+	struct node **buckets;
+	struct node *newest, *oldest;
+	uint32_t node_count;
+
+	/* Chunks in memory. */
+	struct chunk *chunks;
+	uint32_t chunk_slots;
+	uint32_t dirty_chunks;
+	uint64_t clock;
+
+	uint8_t inline_bytes[FORMAT_MAX_SLOT]; /* meta.payload of them, with META_INLINE */
+	uint8_t *cipher;        /* one batch of encrypted chunks */
+};
+
+/* slot.c */
+static inline uint64_t slot_size(const struct store *s)
+{
+	return UINT64_C(1) << s->slot->shift;
+}
+
+static inline uint64_t first_page(const struct store *s)
+{
+	return 2 * (slot_size(s) >> FORMAT_PAGE_SHIFT);
+}
+
+/* A file of at most so many bytes stands in the slot. */
+static inline uint64_t store_inline_max(const struct store *s)
+{
+	return s->slot->inline_max < s->chunk_size ? s->slot->inline_max : s->chunk_size;
+}
+
+/* Encrypt and write s->meta (with INLINE_BYTES) into slot WHICH. The slot's content is unknown after an error. */
+int slot_write(struct store *s, int which, const uint8_t *inline_bytes);
+/* -ESTALE when a slot on the disk is not what was last seen there. */
+int slots_compare(struct store *s);
+
+/* After the sync that follows an opening: what of the slots is on the disk, and so which one holds the durable version. */
+int slots_settle(struct store *s);
+
+/* page.c: pieces, from and to the disk. */
+/* Read and decrypt the piece E into OUT (e->len bytes). -EBADMSG. */
+int page_read(struct store *s, enum format_kind kind, uint8_t level, uint64_t index, const struct entry *e, uint8_t *out);
+/* Before the first write: what is in the page cache must be on the disk (rule 1). */
+int page_prepare(struct store *s);
+/* Encrypt the node and write it to new pages; *RET_ENTRY says where. */
+int page_write_node(struct store *s, const struct node *node, struct entry *ret_entry);
+/* The same for N chunks (at most STORE_BATCH), whose entries go into the tree. */
+int page_write_chunks(struct store *s, struct chunk *const *chunks, unsigned n);
+
+/* space.c */
+/* N pages in a row that no version refers to. */
+int space_take(struct store *s, uint64_t n, uint64_t *ret_page);
+/* Pages that the version in memory no longer refers to. */
+void space_drop(struct store *s, uint64_t page, uint64_t n);
+bool space_is_fresh(const struct store *s, uint64_t page);
+/* The version in memory has become durable. */
+void space_durable(struct store *s);
+/* The free extents for the meta, at most MAX. */
+uint16_t space_note(const struct store *s, struct extent *extents, unsigned max);
+int space_load(struct store *s, const struct extent *extents, unsigned n);
+/* Find the free pages that nobody remembers by walking the tree. */
+int space_scan(struct store *s);
+void space_free(struct store *s);
+/* Free pages that are not known as such. */
+uint64_t space_lost(const struct store *s);
+
+/* tree.c */
+/* The entry of the chunk or node. *RET_ENTRY: page 0 where there is none. */
+int tree_get(struct store *s, uint8_t level, uint64_t index, struct entry *ret_entry);
+/* Set it; the pages of the entry that was there are dropped. E NULL: remove. */
+int tree_set(struct store *s, uint8_t level, uint64_t index, const struct entry *e);
+/* Remove the chunks FIRST..LAST. */
+int tree_cut(struct store *s, uint64_t first, uint64_t last);
+/* Write all dirty nodes, lowest level first. */
+int tree_flush(struct store *s);
+/* Forget what is in memory, dirty or not. */
+void tree_forget(struct store *s);
+/* The first index >= FROM that has (WANTED) or has not a chunk, below LIMIT; LIMIT if there is none. */
+int tree_seek(struct store *s, uint64_t from, uint64_t limit, bool wanted, uint64_t *ret_index);
+/* Call VISIT for each piece, parents first. A node that cannot be read is reported with READ_ERROR and passed by. VISIT
+ * returns 0, 1 to pass by what is below, or a negative errno, which ends the walk. */
+typedef int (*tree_visit)(struct store *s, void *data, uint8_t level, uint64_t index, const struct entry *e,
+			  int read_error);
+int tree_walk(struct store *s, tree_visit visit, void *data);
+/* Let the node, which is in memory, be written anew. */
+void tree_touch(struct store *s, uint8_t level, uint64_t index);
+/* Chunks that a piece of LEVEL covers; UINT64_MAX when more than can be counted. */
+uint64_t tree_span(unsigned level);
+
+/* chunk.c */
+/* The chunk in memory. *RET_CHUNK NULL: a hole, unless MAKE. */
+int chunk_load(struct store *s, uint64_t index, bool make, struct chunk **ret_chunk);
+struct chunk *chunk_find(struct store *s, uint64_t index);
+void chunk_touch(struct store *s, struct chunk *c);
+/* Write all dirty chunks to new pages. */
+int chunk_flush(struct store *s);
+void chunk_forget(struct store *s, uint64_t first, uint64_t last);
+void chunk_clean(struct store *s, struct chunk *c);
+
+/* keys.c: the file's key in the head's wraps. */
+int keys_make(struct store *s);
+/* Find the key with the wraps of H: -ENOKEY, -EBADMSG. */
+int keys_open(const struct store_env *env, const struct head *h, struct xaes **ret_xaes);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypt/store/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static ssize_t file_pread(void *handle, void *bytes, size_t len, uint64_t offset)
+{
+	ssize_t n = pread(*(int *)handle, bytes, len, (off_t)offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t file_pwrite(void *handle, const void *bytes, size_t len, uint64_t offset)
+{
+	ssize_t n = pwrite(*(int *)handle, bytes, len, (off_t)offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static int file_sync(void *handle)
+{
+	return fdatasync(*(int *)handle) < 0 ? -errno : 0;
+}
+
+static int file_size(void *handle, uint64_t *ret_size)
+{
+	struct stat st;
+
+	if (fstat(*(int *)handle, &st) < 0)
+		return -errno;
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int file_resize(void *handle, uint64_t size)
+{
+	return ftruncate(*(int *)handle, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int file_punch(void *handle, uint64_t offset, uint64_t len)
+{
+	return fallocate(*(int *)handle, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) < 0 ?
+		       -errno :
+		       0;
+}
+
+static int file_drop_cache(void *handle)
+{
+	return -posix_fadvise(*(int *)handle, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+const struct store_io store_io_file = {
+	.pread = file_pread,
+	.pwrite = file_pwrite,
+	.sync = file_sync,
+	.size = file_size,
+	.resize = file_resize,
+	.punch = file_punch,
+	.drop_cache = file_drop_cache,
+};
+
+int store_read_zeroed(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset)
+{
+	uint8_t *p = bytes;
+
+	while (len > 0) {
+		ssize_t n = io->pread(handle, p, len, offset);
+
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		p += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	if (len > 0)
+		memset(p, 0, len);
+	return 0;
+}
+
+int store_read_all(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset)
+{
+	uint8_t *p = bytes;
+
+	while (len > 0) {
+		ssize_t n = io->pread(handle, p, len, offset);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		p += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+int store_write_all(const struct store_io *io, void *handle, const void *bytes, size_t len, uint64_t offset)
+{
+	const uint8_t *p = bytes;
+
+	while (len > 0) {
+		ssize_t n = io->pwrite(handle, p, len, offset);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		p += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a store is written to: a file, or in the tests a disk that loses, tears and reorders. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct store_io {
+	/* As pread(2) and pwrite(2), but a negative errno instead of -1; may be short and may be -EINTR. */
+	ssize_t (*pread)(void *handle, void *bytes, size_t len, uint64_t offset);
+	ssize_t (*pwrite)(void *handle, const void *bytes, size_t len, uint64_t offset);
+	/* fdatasync(2). */
+	int (*sync)(void *handle);
+	int (*size)(void *handle, uint64_t *ret_size);
+	/* ftruncate(2). */
+	int (*resize)(void *handle, uint64_t size);
+	/* Give the blocks back, keeping the size; -EOPNOTSUPP where the file system cannot. */
+	int (*punch)(void *handle, uint64_t offset, uint64_t len);
+	/* Drop what the page cache holds, so that reads come from the disk. */
+	int (*drop_cache)(void *handle);
+};
+
+/* A file: HANDLE is a pointer to its descriptor, an int. */
+extern const struct store_io store_io_file;
+
+/* All LEN bytes. -EIO at the end of the file. Short transfers and EINTR are gone on with. */
+int store_read_all(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset);
+int store_write_all(const struct store_io *io, void *handle, const void *bytes, size_t len, uint64_t offset);
+
+/* As much as there is of LEN bytes, the rest zeros. */
+int store_read_zeroed(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which pages are free. The lists are bounded: what does not fit is forgotten, not lost, since the tree says what is used:
+ * space_scan() finds it again.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "crypt/store/internal.h"
+
+#define SEARCH      64 /* extents looked at for one that fits */
+#define SCAN_BITS   (UINT64_C(1) << 24) /* pages in one pass of a scan: 2 MiB of memory */
+
+static struct extent *ring_at(const struct extent_ring *r, uint32_t i)
+{
+	return &r->items[(r->first + i) % r->size];
+}
+
+/* At the end; joined to the last one where they touch. What does not fit is forgotten. */
+static void ring_add(struct extent_ring *r, uint32_t size, uint64_t page, uint64_t n)
+{
+	struct extent *last;
+
+	if (n == 0)
+		return;
+	if (!r->items) {
+		r->items = calloc(size, sizeof(*r->items));
+		if (!r->items)
+			return;
+		r->size = size;
+	}
+	last = r->count > 0 ? ring_at(r, r->count - 1) : NULL;
+	if (last && last->page + last->count == page)
+		last->count += n;
+	else if (last && page + n == last->page)
+		last->page = page, last->count += n;
+	else if (r->count < r->size)
+		*ring_at(r, r->count++) = (struct extent){page, n};
+	else
+		return;
+	r->pages += n;
+}
+
+static void ring_remove(struct extent_ring *r, uint32_t i)
+{
+	/* The holes are at the front mostly: move what stands before. */
+	for (; i > 0; i--)
+		*ring_at(r, i) = *ring_at(r, i - 1);
+	r->first = (r->first + 1) % r->size;
+	r->count--;
+}
+
+static void ring_clear(struct extent_ring *r)
+{
+	r->first = r->count = 0;
+	r->pages = 0;
+}
+
+/* First in, first out; an extent of just the size is preferred to cutting one. */
+static bool ring_take(struct extent_ring *r, uint64_t n, uint64_t *ret_page)
+{
+	uint32_t best = UINT32_MAX;
+
+	for (uint32_t i = 0; i < r->count && i < SEARCH; i++) {
+		uint64_t has = ring_at(r, i)->count;
+
+		if (has < n || (has > n && best != UINT32_MAX))
+			continue;
+		best = i;
+		if (has == n)
+			break;
+	}
+	if (best == UINT32_MAX)
+		return false;
+	struct extent *e = ring_at(r, best);
+
+	*ret_page = e->page;
+	e->page += n;
+	e->count -= n;
+	r->pages -= n;
+	if (e->count == 0)
+		ring_remove(r, best);
+	return true;
+}
+
+/* The first range of `fresh` that ends behind PAGE. */
+static uint32_t fresh_find(const struct store *s, uint64_t page)
+{
+	uint32_t low = 0, high = s->fresh_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (s->fresh[middle].page + s->fresh[middle].count <= page)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void fresh_add(struct store *s, uint64_t page, uint64_t n)
+{
+	uint32_t at;
+
+	if (s->fresh_overflow)
+		return;
+	if (!s->fresh)
+		s->fresh = malloc(STORE_FRESH * sizeof(*s->fresh));
+	if (!s->fresh) {
+		s->fresh_overflow = true;
+		return;
+	}
+	at = fresh_find(s, page);
+	if (at < s->fresh_count && s->fresh[at].page <= page && page + n <= s->fresh[at].page + s->fresh[at].count)
+		return; /* taken, dropped at once and taken again */
+	if (at > 0 && s->fresh[at - 1].page + s->fresh[at - 1].count == page) {
+		s->fresh[at - 1].count += n;
+		return;
+	}
+	if (s->fresh_count == STORE_FRESH) {
+		s->fresh_overflow = true;
+		return;
+	}
+	memmove(&s->fresh[at + 1], &s->fresh[at], (s->fresh_count - at) * sizeof(*s->fresh));
+	s->fresh[at] = (struct extent){page, n};
+	s->fresh_count++;
+}
+
+bool space_is_fresh(const struct store *s, uint64_t page)
+{
+	uint32_t at;
+
+	if (s->fresh_overflow)
+		return true;
+	at = fresh_find(s, page);
+	return at < s->fresh_count && s->fresh[at].page <= page;
+}
+
+int space_take(struct store *s, uint64_t n, uint64_t *ret_page)
+{
+	uint64_t page;
+
+	if (!ring_take(&s->free, n, &page)) {
+		page = s->meta.total_pages;
+		if (page + n >= UINT64_C(1) << 48)
+			return -EFBIG;
+		s->meta.total_pages += n;
+	}
+	s->meta.used_pages += n;
+	fresh_add(s, page, n);
+	*ret_page = page;
+	return 0;
+}
+
+void space_drop(struct store *s, uint64_t page, uint64_t n)
+{
+	if (RULE(4))
+		ring_add(&s->quarantine, STORE_QUARANTINE, page, n);
+	else
+		ring_add(&s->free, STORE_FREE, page, n);
+	s->meta.used_pages -= n;
+}
+
+void space_durable(struct store *s)
+{
+	for (uint32_t i = 0; i < s->quarantine.count; i++) {
+		struct extent *e = ring_at(&s->quarantine, i);
+
+		ring_add(&s->free, STORE_FREE, e->page, e->count);
+	}
+	ring_clear(&s->quarantine);
+	s->fresh_count = 0;
+	s->fresh_overflow = false;
+}
+
+/* All that will be free when this version is the durable one: the quarantine too. */
+uint16_t space_note(const struct store *s, struct extent *extents, unsigned max)
+{
+	const struct extent_ring *rings[] = {&s->free, &s->quarantine};
+	unsigned n = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(rings); k++)
+		for (uint32_t i = 0; i < rings[k]->count && n < max; i++)
+			extents[n++] = *ring_at(rings[k], i);
+	return (uint16_t)n;
+}
+
+int space_load(struct store *s, const struct extent *extents, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		ring_add(&s->free, STORE_FREE, extents[i].page, extents[i].count);
+	return 0;
+}
+
+uint64_t space_lost(const struct store *s)
+{
+	uint64_t known = first_page(s) + s->meta.used_pages + s->free.pages + s->quarantine.pages;
+
+	return s->meta.total_pages > known ? s->meta.total_pages - known : 0;
+}
+
+struct scan {
+	uint64_t *bits;
+	uint64_t base; /* page of the first bit */
+};
+
+static int mark(struct store *s, void *data, uint8_t level, uint64_t index, const struct entry *e, int read_error)
+{
+	struct scan *scan = data;
+
+	(void)s, (void)level, (void)index;
+	if (read_error)
+		return read_error; /* what is below is not known: nothing may be called free */
+	for (uint64_t p = e->page; p < e->page + pages_of(e->len); p++)
+		if (p >= scan->base && p - scan->base < SCAN_BITS)
+			scan->bits[(p - scan->base) / 64] |= UINT64_C(1) << (p - scan->base) % 64;
+	return 0;
+}
+
+static void collect(struct store *s, const struct scan *scan)
+{
+	uint64_t end = s->meta.total_pages - scan->base < SCAN_BITS ? s->meta.total_pages - scan->base : SCAN_BITS;
+	uint64_t start = 0;
+
+	for (uint64_t i = 0; i <= end; i++) {
+		if (i < end && !(scan->bits[i / 64] & UINT64_C(1) << i % 64))
+			continue;
+		ring_add(&s->free, STORE_FREE, scan->base + start, i - start);
+		start = i + 1;
+	}
+}
+
+int space_scan(struct store *s)
+{
+	struct scan scan = {.base = first_page(s)};
+	int r = 0;
+
+	if (s->quarantine.count > 0 || s->changed || !s->durable)
+		return -EBUSY;
+	scan.bits = malloc(SCAN_BITS / 8);
+	if (!scan.bits)
+		return -ENOMEM;
+	ring_clear(&s->free);
+	for (; r == 0 && scan.base < s->meta.total_pages; scan.base += SCAN_BITS) {
+		memset(scan.bits, 0, SCAN_BITS / 8);
+		r = tree_walk(s, mark, &scan);
+		if (r == 0)
+			collect(s, &scan);
+	}
+	free(scan.bits);
+	return r;
+}
+
+void space_free(struct store *s)
+{
+	free(s->free.items);
+	free(s->quarantine.items);
+	free(s->fresh);
+}
