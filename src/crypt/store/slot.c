@@ -168,6 +168,8 @@ bool slot_is_zero(const uint8_t *bytes, size_t size)
 
 bool slot_never_whole(const uint8_t *bytes, size_t size)
 {
+	if (memcmp(bytes, FORMAT_MAGIC, FORMAT_MAGIC_SIZE) != 0 && !slot_is_zero(bytes, 512))
+		return false; /* something else was put there */
 	if (slot_is_zero(bytes + size - XAES_TAG_SIZE, XAES_TAG_SIZE))
 		return true;
 	for (size_t at = 0; at < size; at += 512)
