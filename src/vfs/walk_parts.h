@@ -20,6 +20,9 @@ struct at_once {
 int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
 		 struct at_once *at_once);
 
+/* The same with WALK_PARENT: the directory by one openat2, and one look at the name in it. */
+int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags);
+
 /* walk->verdict from walk->state. */
 void walk_set_verdict(struct op *op, struct walk *walk);
 /* What a name that may not be seen answers; 0 when it may be. */

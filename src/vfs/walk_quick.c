@@ -227,3 +227,66 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 	leave(op, &place);
 	return error;
 }
+
+/* Split walk->path: the last name goes into walk->name, and the directory that holds it is opened. */
+static int open_parent(struct walk *walk, const struct place *place)
+{
+	char *name = strrchr(walk->path, '/') + 1;
+	int fd;
+
+	walk->name_len = walk->path_len - (size_t)(name - walk->path);
+	memcpy(walk->name, name, walk->name_len + 1);
+	if (name == place->name) {
+		fd = sys_openat2(place->dirfd, ".", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	} else if (name == walk->path + 1) {
+		fd = sys_openat2(AT_FDCWD, "/", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	} else {
+		name[-1] = '\0';
+		fd = sys_openat2(place->dirfd, place->name, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+		name[-1] = '/';
+	}
+	if (fd < 0)
+		return fd == -ELOOP || is_absent(fd) ? -EAGAIN : fd;
+	walk->parent_fd = fd;
+	return 0;
+}
+
+/* What stands at the name: exists, stat, and fd unless the name is all that is asked for (WALK_NAME). */
+static int look_at_name(struct op *op, struct walk *walk, unsigned flags)
+{
+	const int no_follow = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	struct stat parent;
+	int found;
+
+	if (flags & WALK_NAME) {
+		found = fstatat(walk->parent_fd, walk->name, &walk->stat, no_follow);
+	} else {
+		walk->fd = openat(walk->parent_fd, walk->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		found = walk->fd < 0 ? -1 : fstat(walk->fd, &walk->stat);
+	}
+	if (found < 0 && errno != ENOENT)
+		return -errno;
+	walk->exists = found == 0;
+	if (!walk->exists && fstat(walk->parent_fd, &parent) < 0)
+		return -errno;
+	/* Only the slow road knows its way about procfs, and about links. */
+	if (walk_strange_procfs(op, walk, walk->parent_fd, walk->exists ? &walk->stat : &parent) ||
+	    (walk->exists && S_ISLNK(walk->stat.st_mode) && (flags & WALK_FOLLOW)))
+		return -EAGAIN;
+	if (walk->exists)
+		walk_apply_identity(op, walk);
+	return 0;
+}
+
+int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags)
+{
+	struct place place;
+	int error = judge_text(op, walk, dirfd, text, len, &place);
+
+	if (!error && walk->slash && (flags & WALK_FILE))
+		error = -EAGAIN;
+	if (!error)
+		error = open_parent(walk, &place);
+	leave(op, &place);
+	return error ? error : look_at_name(op, walk, flags);
+}
