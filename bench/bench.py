@@ -53,8 +53,10 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="a few turns of everything, small trees, no build")
     parser.add_argument("--json", help="where the numbers go")
     parser.add_argument("--rows", default="*", help="patterns of names, separated by commas (default: *)")
+    parser.add_argument("--columns", default="*", help="patterns likewise; native and \"scrim 1 rule\" are always there")
     parser.add_argument("--places", default=f"{PINNED},{FREE}", help="pinned to one processor, free on all")
-    parser.add_argument("--rounds", type=int, help="of the rows of calls (default: 15; --quick: 3)")
+    parser.add_argument("--rounds", type=int, help="of the rows of calls (default: 15; --quick: 3), at most of others")
+    parser.add_argument("--verbose", action="store_true", help="say on standard error which row is measured")
     parser.add_argument("--dir", help="where files are made (default: /dev/shm for rows of calls, whose journal no other "
                         "load holds up; TMPDIR for programs)")
     parser.add_argument("--nice", type=int, default=0, help="niceness of everything that is measured (root: negative)")
@@ -64,13 +66,22 @@ def arguments():
     options.calls = os.path.join(options.programs, "bench_calls")
     options.floor = os.path.join(options.programs, "bench_floor")
     options.source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    options.most_rounds = options.rounds or 1000
     options.rounds = options.rounds or (3 if options.quick else 15)
     options.batch = 1e6 if options.quick else 10e6  # nanoseconds that a sample takes
     return options
 
 
+def matches(name, patterns):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split(","))
+
+
 def wanted(options, name):
-    return any(fnmatch.fnmatch(name, pattern) for pattern in options.rows.split(","))
+    return matches(name, options.rows)
+
+
+def wanted_column(options, name):
+    return name in (NATIVE, SCRIM) or matches(name, options.columns)
 
 
 def all_rows(options):
@@ -85,8 +96,14 @@ def turns_for(options, column, row):
     return max(least, min(20_000, int(options.batch / max(once, 100) / row.doers)))
 
 
+def say(options, *words):
+    if options.verbose:
+        print(*words, file=sys.stderr, flush=True)
+
+
 def measure_row(options, columns, row):
     """{column: summary}, with the supervisor's context switches of a turn."""
+    say(options, row.name())
     columns = [column for column in columns if row.has(column.name)]
     turns = {column.name: turns_for(options, column, row) for column in columns}
     found = {column.name: [] for column in columns}
@@ -106,7 +123,7 @@ def measure_row(options, columns, row):
 
 
 def measure_calls(options, cpus):
-    columns = start_columns(options, cpus)
+    columns = start_columns(options, cpus, lambda name: wanted_column(options, name))
     rows = {row.name(): measure_row(options, columns, row) for row in all_rows(options)}
     memory = {column.name: column.memory() for column in columns if column.name in (SCRIM, MANY)}
     for column in columns:
@@ -116,17 +133,19 @@ def measure_calls(options, cpus):
 
 def measure_program(options, program, cpus):
     found = prefixes(options.scrim, options.work)
-    columns = {name: found[name] for name in program.columns if name in found} | program.extra
+    found = {name: found[name] for name in program.columns if name in found} | program.extra
+    columns = {name: prefix for name, prefix in found.items() if wanted_column(options, name)}
     found = {name: [] for name in columns}
-    for attempt in range(program.rounds + 1):
+    rounds = min(program.rounds, options.most_rounds)
+    # The first warms up; a build is long enough to be warm, and a single round has to do.
+    warm = 0 if rounds <= 3 else 1
+    for attempt in range(rounds + warm):
+        say(options, program.name, f"round {attempt}")
         for name, prefix in columns.items():
             program.before()
             took = run(prefix + program.argv, program.where, cpus)
-            # The first warms up; a build is long enough to be warm.
-            if attempt > 0 or program.rounds <= 3:
+            if attempt >= warm:
                 found[name].append(took * 1e9)
-        if attempt == 0 and program.rounds <= 3:
-            program.rounds -= 1
     return {name: summary(values) for name, values in found.items()}
 
 

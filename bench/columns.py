@@ -125,14 +125,13 @@ class Column:
             self.several.end()
 
 
-def start_columns(options, cpus):
-    found = []
+def start_columns(options, cpus, wanted):
+    commands = {}
     for name, prefix in prefixes(options.scrim, options.calls_work).items():
-        found.append(Column(name, prefix, options, cpus))
+        commands[name] = (prefix, None)
         if name == NATIVE:
             for floor, mode in ((SEND, "send"), (SPLIT, "split")):
-                found.append(Column(floor, [options.floor, mode], options, cpus,
-                                    [options.floor, f"{mode},threads={RECEIVERS}"]))
+                commands[floor] = ([options.floor, mode], [options.floor, f"{mode},threads={RECEIVERS}"])
     if not options.quick:
-        found += [Column(name, [options.floor, mode], options, cpus) for name, mode in VARIANTS.items()]
-    return found
+        commands |= {name: ([options.floor, mode], None) for name, mode in VARIANTS.items()}
+    return [Column(name, prefix, options, cpus, several) for name, (prefix, several) in commands.items() if wanted(name)]

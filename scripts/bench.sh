@@ -5,8 +5,9 @@
 #   scripts/bench.sh [OPTION]...
 #     --quick                 a few turns of everything, small trees: half a minute instead of an hour
 #     --rows PATTERN,...      rows of calls and programs (default: all), e.g. --rows 'open_*,git_status'
+#     --columns PATTERN,...   e.g. --columns 'floor*' (native and one rule are always there)
 #     --places pinned,free    everything on one processor; on all of them
-#     --rounds N --dir DIR --nice N --json FILE (default: bench.json in the build directory)
+#     --rounds N --dir DIR --nice N --verbose --json FILE (default: bench.json in the build directory)
 #   scripts/bench.sh --counts   system calls of the supervisor for each call instead: no times, the same everywhere
 #   SCRIM_BENCH_BUILD=DIR     where to build (default: build/release)
 set -eu
