@@ -190,6 +190,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
 	workers_watch(workers, reaper);
 	error = launch_wait(&launch);
+	wards_end(wards);
 	if (config->stats_file)
 		write_stats(config->stats_file, workers, steer);
 	/* Workers still read the view, the policy and the guard: the end of the process releases them. */

@@ -96,6 +96,17 @@ static void log_refused(struct worker *worker, int error)
 	log_refusal(worker->all->config.log, &event);
 }
 
+static void drop_names(const struct workers *all, const struct steer_job *job)
+{
+	const struct messages *messages = job->messages;
+
+	if (job->vault)
+		wards_drop(all->config.wards, job->vault, job->vault_fd);
+	for (unsigned i = 0; messages && i < messages->count; i++)
+		if (messages->item[i].owned && messages->item[i].vault)
+			wards_drop(all->config.wards, messages->item[i].vault, messages->item[i].vault_fd);
+}
+
 /* A steer that ended in an error of steering itself (somebody else traces the caller) is said in the log. */
 static void steer_done(const struct steer_job *job, long result, void *userdata)
 {
@@ -103,8 +114,7 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	const struct syscall_row *row;
 	struct log_event event = {.pid = (pid_t)job->notif.pid, .refusal = REFUSAL_UNSERVED, .error = EPERM};
 
-	if (job->keeper)
-		vaults_drop(job->keeper, job->vault, job->vault_fd);
+	drop_names(all, job);
 	if (result != -EPERM || !all->config.log)
 		return;
 	row = syscall_find(job->notif.data.nr);
@@ -113,19 +123,33 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	log_refusal(all->config.log, &event);
 }
 
-/* A name that the caller may use, of the object of JOB, if it needs another than the reaper's. */
-static int name_object(struct worker *worker, int fd, struct steer_job *job)
+/* Names that the caller may use, of the objects of JOB, if it needs others than the reaper's. */
+static int name_objects(struct worker *worker, struct steer_job *job)
 {
 	struct notify_caller *caller = &worker->caller;
-	struct vault *vault = NULL;
+	struct messages *messages = job->messages;
+	int error = 0;
 
-	if (!caller->creds || fd < 0)
+	if (!caller->creds)
 		return 0;
 	notify_caller_return(caller);
-	if (wards_name(caller->wards, caller->creds, fd, &vault, &job->vault, &job->vault_fd) < 0)
-		return op_refuse_unserved(&worker->op, "no process could be made that this user may look into", -EPERM);
-	job->keeper = vault;
-	return 0;
+	if (job->fd >= 0)
+		error = wards_name(caller->wards, caller->creds, job->fd, &job->vault, &job->vault_fd);
+	for (unsigned i = 0; messages && i < messages->count && !error; i++) {
+		struct message *message = &messages->item[i];
+
+		if (message->names && message->owned)
+			error = wards_name(caller->wards, caller->creds, message->fd, &message->vault, &message->vault_fd);
+		for (unsigned of = 0; message->names && !message->owned && message->fd >= 0 && of < i; of++) {
+			if (messages->item[of].owned && messages->item[of].fd == message->fd) {
+				message->vault = messages->item[of].vault;
+				message->vault_fd = messages->item[of].vault_fd;
+			}
+		}
+	}
+	if (error)
+		op_refuse_unserved(&worker->op, "no process could be made that this user may look into", -EPERM);
+	return error ? -EPERM : 0;
 }
 
 /* Steer, by this thread or (a job that may block, or needs this thread to answer) by one of the engine's. */
@@ -174,11 +198,11 @@ static int hand_over(struct worker *worker, struct outcome *out)
 	int error;
 
 	memcpy(job.args, errand->args, sizeof(job.args));
-	error = name_object(worker, out->fd, &job);
+	error = name_objects(worker, &job);
 	if (!error)
 		error = run_or_queue(worker, &job);
-	if (error && job.keeper)
-		vaults_drop(job.keeper, job.vault, job.vault_fd);
+	if (error)
+		drop_names(worker->all, &job);
 	if (!error) {
 		/* The job owns them now. */
 		steal_fd(&out->fd);

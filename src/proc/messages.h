@@ -19,6 +19,9 @@ struct message {
 	bool names;
 	bool owned; /* `fd` is closed with the list; else it is an earlier message's */
 	int fd;
+	/* It is /proc/`vault`/fd/`vault_fd` to the caller; 0: /proc/VAULT/fd/`fd` of the usual vault. */
+	pid_t vault;
+	int vault_fd;
 	int error;
 	size_t whole; /* a result that is smaller is the last */
 	uint64_t count_at; /* sendmmsg: where in the caller the length sent goes, as 32 bits */

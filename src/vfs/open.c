@@ -144,7 +144,12 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 			: op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
+	bool own = op->caller->lent && !wants_write(flags) && proclink_opens_own(op, walk);
+	if (own)
+		op_own_rights(op);
 	fd = walk_reopen(walk, (int)flags | O_NOCTTY);
+	if (own)
+		op_lend_rights(op);
 	if (fd < 0)
 		return fd;
 	return outcome_fd(out, &fd, flags & O_CLOEXEC);

@@ -2,10 +2,13 @@
 #include "vfs/proclink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 static const char proc_prefix[] = "/proc/";
 
@@ -44,6 +47,29 @@ static bool is_own(struct op *op, pid_t pid)
 	if (pid == op->caller->tid)
 		return true;
 	return op->caller->ops->tgid(op->caller, &tgid) == 0 && tgid == pid;
+}
+
+bool proclink_is_own(struct op *op, const char *path, size_t len)
+{
+	pid_t pid = op->caller->lent ? proclink_pid(path, len) : 0;
+
+	/* Links there ask for a capability. */
+	return pid && is_own(op, pid) && !memmem(path, len, "/map_files", 10);
+}
+
+bool proclink_opens_own(struct op *op, const struct walk *walk)
+{
+	/* No others: what looks at the capabilities that a file was opened with must not be opened with ours. */
+	static const char *const names[] = {"fd", "fdinfo", "maps", "smaps", "smaps_rollup", "numa_maps", "environ", "auxv"};
+	const char *base = strrchr(walk->path, '/');
+	bool listed = false;
+
+	for (size_t i = 0; base && i < ARRAY_LEN(names); i++)
+		listed = listed || strcmp(base + 1, names[i]) == 0;
+	if (!listed || walk->stat.st_dev != op->view->proc_dev || !proclink_is_own(op, walk->path, walk->path_len))
+		return false;
+	/* Directories of descriptors may be listed whatever their mode. */
+	return S_ISDIR(walk->stat.st_mode) || syscall(SYS_faccessat2, walk->fd, "", R_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
 }
 
 enum proclink proclink_classify(struct op *op, const char *dir, size_t len, const char *name, const struct stat *stat)

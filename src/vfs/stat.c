@@ -174,6 +174,22 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 	return (ssize_t)path_len;
 }
 
+/* Returns the length or a negative errno. */
+static ssize_t read_link(struct op *op, const struct walk *walk, char target[PATH_MAX])
+{
+	bool own = proclink_is_own(op, walk->path, walk->path_len);
+	ssize_t len;
+
+	if (own)
+		op_own_rights(op);
+	len = readlinkat(walk->fd, "", target, PATH_MAX);
+	if (len < 0)
+		len = -errno;
+	if (own)
+		op_lend_rights(op);
+	return len;
+}
+
 int vfs_readlink(struct op *op, int dirfd, uint64_t buffer, int size, bool empty_ok, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
@@ -190,9 +206,7 @@ int vfs_readlink(struct op *op, int dirfd, uint64_t buffer, int size, bool empty
 		return op->text_len[0] == 0 ? -ENOENT : -EINVAL;
 	len = read_proc_link(op, walk, target);
 	if (len == 0) {
-		len = readlinkat(walk->fd, "", target, sizeof(target));
-		if (len < 0)
-			return -errno;
+		len = read_link(op, walk, target);
 	}
 	if (len < 0)
 		return (int)len;

@@ -186,10 +186,15 @@ static int follow_magic(struct resolver *r, const char *name)
 		return -ELOOP;
 	if (r->resolve & RESOLVE_SCOPED)
 		return -EXDEV;
+	bool own = !r->detached && proclink_is_own(r->op, walk->path, walk->path_len);
+	if (own)
+		op_own_rights(r->op);
 	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_CLOEXEC);
-	if (next < 0)
-		return -errno;
-	error = check_xdev(r, next);
+	error = next < 0 ? -errno : 0;
+	if (own)
+		op_lend_rights(r->op);
+	if (!error)
+		error = check_xdev(r, next);
 	if (error)
 		return error;
 	safe_close(r->cur);
@@ -310,6 +315,22 @@ static int check_proc(const struct resolver *r, int fd, const struct stat *stat)
 	return op_refuse_unserved(r->op, "procfs is served at /proc only", -EACCES);
 }
 
+/* Look NAME up where the walk stands, in the directory whose path is the first DIR_LEN bytes of the walk's. */
+static int open_name(struct resolver *r, const char *name, size_t dir_len)
+{
+	bool own = !r->detached && proclink_is_own(r->op, r->walk->path, dir_len);
+	int fd;
+
+	if (own)
+		op_own_rights(r->op);
+	fd = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	if (own)
+		op_lend_rights(r->op);
+	return fd;
+}
+
 static int stat_last_name(struct resolver *r, const char *name)
 {
 	struct walk *walk = r->walk;
@@ -346,9 +367,9 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 	}
 	if (r->flags & WALK_NAME)
 		return stat_last_name(r, name);
-	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int next = open_name(r, name, dir_len);
 	if (next < 0)
-		return errno == ENOENT ? STEP_DONE : -errno;
+		return next == -ENOENT ? STEP_DONE : next;
 	if (fstat(next, &walk->stat) < 0)
 		return -errno;
 	error = check_xdev(r, next);
@@ -396,9 +417,9 @@ static int step_name(struct resolver *r, const char *name, size_t len, bool last
 	}
 	if (proclink_absent(r->op, walk))
 		return -ENOENT;
-	_cleanup_close_ int next = openat(r->cur, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int next = open_name(r, name, dir_len);
 	if (next < 0)
-		return -errno;
+		return next;
 	if (fstat(next, &stat) < 0)
 		return -errno;
 	error = check_xdev(r, next);

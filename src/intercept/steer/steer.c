@@ -128,6 +128,12 @@ bool steer_answers(struct steer *steer, const struct seccomp_notif *notif)
 
 /* ---- one job ---- */
 
+/* The name of FD: in VAULT, where it is VAULT_FD, or (0) in that of callers with our own credentials. Returns its length. */
+static int name_in(char *ret, size_t room, const struct steer *steer, pid_t vault, int vault_fd, int fd)
+{
+	return snprintf(ret, room, "/proc/%d/fd/%d", vault ? vault : steer->config.vault, vault ? vault_fd : fd);
+}
+
 /*
  * The name of our descriptor in the caller's slot. For an exec it is padded with slashes to the length of the text
  * the caller gave, so that AT_EXECFN can be put right in place and the new stack is laid out as natively.
@@ -135,8 +141,7 @@ bool steer_answers(struct steer *steer, const struct seccomp_notif *notif)
 static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer, const struct steer_job *job)
 {
 	char name[64];
-	int len = snprintf(name, sizeof(name), "/proc/%d/fd/%d", job->vault ? job->vault : steer->config.vault,
-			   job->vault ? job->vault_fd : job->fd);
+	int len = name_in(name, sizeof(name), steer, job->vault, job->vault_fd, job->fd);
 	size_t pad = 0;
 	if (job->kind == STEER_EXEC) {
 		size_t wanted = strlen(job->exec->execfn);
@@ -151,11 +156,11 @@ static size_t name_object(char text[GUARD_SLOT_BYTES], const struct steer *steer
 }
 
 /* FD as a sockaddr_un; below 0: a name that leads to nothing. Returns its length. */
-static size_t form_address(struct sockaddr_un *ret, const struct steer *steer, int fd)
+static size_t form_address(struct sockaddr_un *ret, const struct steer *steer, pid_t vault, int vault_fd, int fd)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->sun_family = AF_UNIX;
-	int len = fd >= 0 ? snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/%d/fd/%d", steer->config.vault, fd)
+	int len = fd >= 0 ? name_in(ret->sun_path, sizeof(ret->sun_path), steer, vault, vault_fd, fd)
 			  : snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/-");
 	return offsetof(struct sockaddr_un, sun_path) + (size_t)len + 1;
 }
@@ -171,7 +176,7 @@ static uint64_t put_message(struct steer *steer, unsigned slot, const struct mes
 	memcpy(&header, bytes, sizeof(header));
 	if (message->names) {
 		struct sockaddr_un name;
-		header.msg_namelen = (socklen_t)form_address(&name, steer, message->fd);
+		header.msg_namelen = (socklen_t)form_address(&name, steer, message->vault, message->vault_fd, message->fd);
 		memcpy(bytes + sizeof(header), &name, header.msg_namelen);
 		len = sizeof(header) + header.msg_namelen;
 	}
@@ -189,7 +194,7 @@ static void fill_slot(struct steer *steer, const struct steer_job *job, unsigned
 		return; /* one after the other */
 	if (job->slot == SLOT_SOCKADDR) {
 		struct sockaddr_un name;
-		size_t bytes = form_address(&name, steer, job->fd);
+		size_t bytes = form_address(&name, steer, job->vault, job->vault_fd, job->fd);
 		address = guard_write_slot(steer->config.guard, slot, &name, bytes);
 		if (job->length_arg >= 0)
 			call->args[job->length_arg] = bytes;

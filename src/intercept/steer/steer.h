@@ -71,7 +71,6 @@ struct steer_job {
 	 */
 	void (*done)(const struct steer_job *job, long result, void *userdata);
 	void *userdata;
-	void *keeper; /* for `done`: who keeps the name */
 };
 
 struct steer;

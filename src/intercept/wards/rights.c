@@ -93,7 +93,11 @@ static int take_uids(struct rights *rights, uid_t euid, uid_t fsuid)
 		rights->euid = rights->fsuid = euid;
 	}
 	if (fsuid != rights->fsuid) {
-		int error = take_fs_id(SYS_setfsuid, fsuid);
+		/* A change from root to another has emptied the effective set. */
+		int error = set_effective(rights, rights->own->permitted);
+
+		if (!error)
+			error = take_fs_id(SYS_setfsuid, fsuid);
 
 		if (error)
 			return error;

@@ -120,6 +120,38 @@ static void end_vault(struct vault *vault)
 	vault->named = 0;
 }
 
+static pid_t raw_fork(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+/*
+ * The threads of workers wait for whatever stops of theirs: a vault must not be their child. The kernel gives an orphan to
+ * the first thread of the supervisor, which is its subreaper and waits for nobody but the reaper. Returns its pid or a
+ * negative errno.
+ */
+static pid_t start_orphan(const struct vault *vault, int theirs, int ours)
+{
+	struct vault_message message = {.fd = -ECHILD};
+	pid_t between = raw_fork();
+
+	if (between < 0)
+		return -errno;
+	if (between == 0) {
+		pid_t pid = raw_fork();
+
+		if (pid == 0)
+			become_vault(vault, theirs, vault->all->program);
+		message.fd = pid < 0 ? -errno : pid;
+		_exit(send(theirs, &message, sizeof(message), MSG_NOSIGNAL) < 0);
+	}
+	while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (recv(ours, &message, sizeof(message), MSG_DONTWAIT) != (ssize_t)sizeof(message))
+		return -ECHILD;
+	return message.fd;
+}
+
 /* Under the lock. VAULT says for whom. */
 static int start_vault(struct vault *vault)
 {
@@ -134,11 +166,9 @@ static int start_vault(struct vault *vault)
 	_cleanup_close_ int theirs = pair[1], ours = pair[0];
 	setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(ours, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	pid_t pid = start_orphan(vault, theirs, ours);
 	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		become_vault(vault, theirs, all->program);
+		return pid;
 	atomic_store(&all->pids[vault - all->vaults], pid);
 	vault->pid = pid;
 	vault->socket = steal_fd(&ours);
@@ -190,8 +220,8 @@ static struct vault *choose(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uin
 	return place;
 }
 
-int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabilities, int fd, struct vault **ret,
-		pid_t *ret_pid, int *ret_fd)
+int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabilities, int fd, pid_t *ret_pid,
+		int *ret_fd)
 {
 	int number = -EMFILE;
 
@@ -209,7 +239,6 @@ int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabi
 	if (number >= 0) {
 		vault->named++;
 		vault->used = ++vaults->clock;
-		*ret = vault;
 		*ret_pid = vault->pid;
 		*ret_fd = number;
 	}
@@ -217,16 +246,28 @@ int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabi
 	return number < 0 ? number : 0;
 }
 
-void vaults_drop(struct vault *vault, pid_t pid, int fd)
+void vaults_drop(struct vaults *vaults, pid_t pid, int fd)
 {
 	const struct vault_message message = {.kind = VAULT_DROP, .fd = fd};
 
-	pthread_mutex_lock(&vault->all->lock);
-	/* Unless another has taken its place meanwhile. */
-	if (vault->pid == pid) {
+	pthread_mutex_lock(&vaults->lock);
+	for (unsigned i = 0; i < VAULTS_MAX; i++) {
+		struct vault *vault = &vaults->vaults[i];
+
+		if (vault->pid != pid)
+			continue;
 		vault->named--;
 		if (send(vault->socket, &message, sizeof(message), MSG_NOSIGNAL) < 0)
 			end_vault(vault);
+		break;
 	}
-	pthread_mutex_unlock(&vault->all->lock);
+	pthread_mutex_unlock(&vaults->lock);
+}
+
+void vaults_end(struct vaults *vaults)
+{
+	pthread_mutex_lock(&vaults->lock);
+	for (unsigned i = 0; i < VAULTS_MAX; i++)
+		end_vault(&vaults->vaults[i]);
+	pthread_mutex_unlock(&vaults->lock);
 }

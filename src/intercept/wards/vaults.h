@@ -17,7 +17,6 @@
 #define VAULTS_MAX 16
 
 struct vaults;
-struct vault;
 
 /* The words after the program's own name that make it a vault: cli calls vault_main() for them. */
 #define VAULT_COMMAND "__vault"
@@ -30,10 +29,12 @@ int vaults_new(_Atomic pid_t *pids, struct vaults **ret);
  * vaults_drop(). The calling thread has all of the supervisor's rights. Blocks for microseconds, for the first of some
  * credentials for milliseconds. Returns 0 or a negative errno.
  */
-int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabilities, int fd, struct vault **ret,
-		pid_t *ret_pid, int *ret_fd);
+int vaults_name(struct vaults *vaults, uid_t fsuid, gid_t fsgid, uint64_t capabilities, int fd, pid_t *ret_pid,
+		int *ret_fd);
 /* The name is not needed any more. Any thread. */
-void vaults_drop(struct vault *vault, pid_t pid, int fd);
+void vaults_drop(struct vaults *vaults, pid_t pid, int fd);
+/* End them all. */
+void vaults_end(struct vaults *vaults);
 
 /* The vault's own main: `scrim __vault CAPABILITIES`, its socket being descriptor 0. Returns the exit status. */
 int vault_main(int argc, char **argv);

@@ -47,8 +47,16 @@ int wards_creds(struct wards *wards, struct rights *rights, pid_t tid, uint64_t 
 /* Act as it; REAL as in rights_take(). */
 int wards_take(const struct wards *wards, struct rights *rights, struct creds *creds, bool real);
 
-/* A name as vaults_name() gives it, if the reaper's would not do: then *RET is not NULL. */
-int wards_name(struct wards *wards, const struct creds *creds, int fd, struct vault **ret, pid_t *ret_pid, int *ret_fd);
+/*
+ * A name as vaults_name() gives it, for wards_drop(); *RET_PID is 0 if the reaper's will do. The calling thread has all of
+ * the supervisor's rights.
+ */
+int wards_name(struct wards *wards, const struct creds *creds, int fd, pid_t *ret_pid, int *ret_fd);
+/* Any thread. */
+void wards_drop(struct wards *wards, pid_t pid, int fd);
+
+/* The view has ended. Takes NULL. */
+void wards_end(struct wards *wards);
 
 /* TID makes a call that changes its credentials, or what they are after its next exec. Before it is let run. */
 void wards_changing(struct wards *wards, pid_t tid);
