@@ -288,7 +288,10 @@ static uint64_t caller_size_limit(struct caller *caller)
 {
 	struct rlimit limit;
 
-	if (prlimit(caller->tid, RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+	begin_look(caller);
+	int r = prlimit(caller->tid, RLIMIT_FSIZE, NULL, &limit);
+	end_look(caller);
+	if (r < 0 || limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
 	return limit.rlim_cur;
 }

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-from escape_support import Escape, check, equal, failures
+from escape_support import Escape, check, equal, failures, make_removable
 
 # Nothing that these programs touch.
 RULES = ["hide /nonexistent-scrim-users"]
@@ -25,6 +25,8 @@ print(os.getresuid(), os.getresgid(), status['CapEff'], status['Groups'].split()
 
 def fresh(esc, name):
     path = os.path.join(esc.places[0].path, name)
+    if os.path.isdir(path):
+        make_removable(path)
     shutil.rmtree(path, ignore_errors=True)
     os.mkdir(path)
     os.chmod(path, 0o755)

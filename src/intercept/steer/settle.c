@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,6 +51,25 @@ static int free_fd(pid_t tid, rlim_t limit)
 	return -EMFILE;
 }
 
+/* Of another user prlimit(2) does not even tell without CAP_SYS_RESOURCE: procfs does. */
+static int read_limit(pid_t tid, struct rlimit *ret)
+{
+	char path[64], text[2048];
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", tid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	const char *line = strstr(text, "\nMax open files");
+	if (!line || sscanf(line + 15, "%" SCNuMAX " %" SCNuMAX, &ret->rlim_cur, &ret->rlim_max) != 2)
+		return -EIO;
+	return 0;
+}
+
 /*
  * A free descriptor in the image. An exec needs none natively: where the soft limit leaves none it is raised for the
  * moment (*RET_RAISED; *RET_WAS is to be restored), as far as the hard limit has it.
@@ -59,8 +79,12 @@ static int find_fd(pid_t tid, struct rlimit *ret_was, bool *ret_raised)
 	struct rlimit more;
 
 	*ret_raised = false;
-	if (prlimit(tid, RLIMIT_NOFILE, NULL, ret_was) < 0)
-		return -errno;
+	if (prlimit(tid, RLIMIT_NOFILE, NULL, ret_was) < 0) {
+		int error = read_limit(tid, ret_was);
+
+		if (error)
+			return error;
+	}
 	int fd = free_fd(tid, ret_was->rlim_cur);
 	if (fd >= 0)
 		return fd;
