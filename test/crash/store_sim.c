@@ -248,6 +248,20 @@ static void step(struct life *l)
 	} else if (event < 58) {
 		store_seal(l->store);
 		reopen(l);
+	} else if (event < 60) {
+		/* Moves pages and cuts the end: the same version, at any moment. */
+		bool stops = disk_random(l->disk) % 2;
+		int r;
+
+		if (store_is_dirty(l->store) || !commit(l, true))
+			return;
+		if (stops)
+			disk_stop_after(l->disk, (int64_t)(disk_random(l->disk) % 20));
+		r = store_compact(l->store);
+		if (r < 0 && !stops && !l->faults)
+			broke(l, "a compaction failed");
+		if (stops)
+			crash(l);
 	} else if (event < 62) {
 		disk_write_back(l->disk);
 	} else {

@@ -204,6 +204,47 @@ static void far_offsets(void **state)
 	disk_free(disk);
 }
 
+/* A file of which much was removed becomes small, and still is what it was. */
+static void compaction(void **state)
+{
+	struct disk *disk = disk_new(8);
+	struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
+	uint8_t chunk[16384], back[16384];
+	struct store_info info;
+	struct store *s;
+	uint64_t before, after;
+
+	(void)state;
+	assert_int_equal(store_open(&env, STORE_WRITE, NULL, &s), 0);
+	for (unsigned i = 0; i < 400; i++) {
+		memset(chunk, (int)i + 1, sizeof(chunk));
+		assert_int_equal(store_write(s, chunk, sizeof(chunk), i * sizeof(chunk)), 0);
+	}
+	assert_int_equal(store_commit(s, true), 0);
+	for (unsigned i = 0; i < 400; i++)
+		if (i % 4)
+			assert_int_equal(store_punch(s, i * sizeof(chunk), sizeof(chunk)), 0);
+	assert_int_equal(store_compact(s), -EBUSY);
+	assert_int_equal(store_commit(s, true), 0);
+	disk_bytes(disk, &before);
+	assert_int_equal(store_compact(s), 0);
+	assert_int_equal(store_seal(s), 0);
+	disk_bytes(disk, &after);
+	store_get_info(s, &info);
+	assert_true(before > 6 << 20 && after < 2 << 20);
+	assert_int_equal(after, info.total_pages * 4096);
+	store_free(s);
+	assert_int_equal(store_open(&env, STORE_WRITE, NULL, &s), 0);
+	assert_int_equal(store_verify(s, no_damage, NULL), 0);
+	for (unsigned i = 0; i < 400; i++) {
+		memset(chunk, i % 4 ? 0 : (int)i + 1, sizeof(chunk));
+		assert_int_equal(store_read(s, back, sizeof(back), i * sizeof(back)), (ssize_t)sizeof(back));
+		assert_memory_equal(back, chunk, sizeof(chunk));
+	}
+	store_free(s);
+	disk_free(disk);
+}
+
 static void keys_decide(void **state)
 {
 	struct disk *disk = disk_new(1);
@@ -303,7 +344,8 @@ static void without_random_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equal_to_memory), cmocka_unit_test(far_offsets),    cmocka_unit_test(keys_decide),
+		cmocka_unit_test(equal_to_memory), cmocka_unit_test(far_offsets),    cmocka_unit_test(compaction),
+		cmocka_unit_test(keys_decide),
 		cmocka_unit_test(another_writer),  cmocka_unit_test(without_random_numbers),
 	};
 

@@ -161,6 +161,12 @@ uint16_t space_note(const struct store *s, struct extent *extents, unsigned max)
 int space_load(struct store *s, const struct extent *extents, unsigned n);
 /* Find the free pages that nobody remembers by walking the tree. */
 int space_scan(struct store *s);
+/* Is there a free place for N pages before page LIMIT? */
+bool space_fits(const struct store *s, uint64_t n, uint64_t limit);
+/* Forget what is free at or behind page END. */
+void space_cut(struct store *s, uint64_t end);
+/* Give the blocks of free pages back. */
+int space_punch(struct store *s);
 void space_free(struct store *s);
 /* Free pages that are not known as such. */
 uint64_t space_lost(const struct store *s);

@@ -252,6 +252,41 @@ int space_scan(struct store *s)
 	return r;
 }
 
+bool space_fits(const struct store *s, uint64_t n, uint64_t limit)
+{
+	for (uint32_t i = 0; i < s->free.count && i < SEARCH; i++)
+		if (ring_at(&s->free, i)->count >= n && ring_at(&s->free, i)->page + n <= limit)
+			return true;
+	return false;
+}
+
+void space_cut(struct store *s, uint64_t end)
+{
+	struct extent_ring *r = &s->free;
+
+	for (uint32_t i = r->count; i-- > 0;) {
+		struct extent *e = ring_at(r, i);
+		uint64_t keep = e->page >= end ? 0 : e->count < end - e->page ? e->count : end - e->page;
+
+		r->pages -= e->count - keep;
+		e->count = keep;
+		if (keep == 0)
+			ring_remove(r, i);
+	}
+}
+
+int space_punch(struct store *s)
+{
+	for (uint32_t i = 0; i < s->free.count; i++) {
+		const struct extent *e = ring_at(&s->free, i);
+		int r = s->env.io->punch(s->env.handle, e->page << FORMAT_PAGE_SHIFT, e->count << FORMAT_PAGE_SHIFT);
+
+		if (r < 0)
+			return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r; /* a file system that cannot is no error */
+	}
+	return 0;
+}
+
 void space_free(struct store *s)
 {
 	free(s->free.items);

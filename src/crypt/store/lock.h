@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One writer or many readers of an encrypted file, between processes: fcntl(2), open file description locks. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Who keeps the file busy; pid 0 where that cannot be found out. */
+struct lock_holder {
+	pid_t pid;
+	char command[16];
+};
+
+/*
+ * Lock the file behind FD, which must be open for writing if WRITE. The lock is advisory, lies on one byte that no file has
+ * (so that locks of programs on the content never meet it), goes with the description and is never waited for.
+ * 0; -EBUSY with *RET_HOLDER; or a negative errno. File systems without locks (-ENOLCK, -EOPNOTSUPP): the caller decides.
+ */
+int store_lock(int fd, bool write, struct lock_holder *ret_holder);
