@@ -102,6 +102,8 @@ static void drop_names(const struct workers *all, const struct steer_job *job)
 
 	if (job->vault)
 		wards_drop(all->config.wards, job->vault, job->vault_fd);
+	if (job->exec && job->exec->opens_binary && job->exec->binary_vault)
+		wards_drop(all->config.wards, job->exec->binary_vault, job->exec->binary_vault_fd);
 	for (unsigned i = 0; messages && i < messages->count; i++)
 		if (messages->item[i].owned && messages->item[i].vault)
 			wards_drop(all->config.wards, messages->item[i].vault, messages->item[i].vault_fd);
@@ -135,6 +137,9 @@ static int name_objects(struct worker *worker, struct steer_job *job)
 	notify_caller_return(caller);
 	if (job->fd >= 0)
 		error = wards_name(caller->wards, caller->creds, job->fd, &job->vault, &job->vault_fd);
+	if (!error && job->exec && job->exec->opens_binary)
+		error = wards_name(caller->wards, caller->creds, job->exec->binary_fd, &job->exec->binary_vault,
+				   &job->exec->binary_vault_fd);
 	for (unsigned i = 0; messages && i < messages->count && !error; i++) {
 		struct message *message = &messages->item[i];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * execve(2) and execveat(2): what the kernel would answer, found out beforehand in its own order (fs/exec.c,
- * fs/binfmt_script.c, fs/binfmt_elf.c), and the plan by which the caller executes the one ELF file that results.
+ * fs/binfmt_misc.c, fs/binfmt_script.c, fs/binfmt_elf.c), and the plan by which the caller executes the one ELF file that results.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,15 @@
 #define AT_EXECVE_CHECK 0x10000
 #endif
 
-#define SCRIPTS_MAX 5 /* exec_binprm(): so many rewrites, then ELOOP */
+#define REWRITES_MAX 5 /* exec_binprm(): so many, then ELOOP */
+
+/* What a script or a registered format makes of argv, and whom it names to be executed instead. */
+struct rewrite {
+	char interpreter[BINFMT_MISC_INTERPRETER_MAX];
+	bool has_argument;
+	char argument[SCRIPT_HEADER_BYTES];
+	bool keeps_argv0;
+};
 
 /* An exec being thought through. `file` and `other` are the op's two walks; they change places at each script. */
 struct attempt {
@@ -33,11 +41,14 @@ struct attempt {
 	struct walk *file;  /* what would be executed now */
 	struct walk *other; /* the next interpreter */
 	bool empty;	    /* the descriptor itself is executed */
-	bool script_unreachable; /* its interpreter could not open it: a name by a close-on-exec descriptor */
+	bool unreachable; /* an interpreter could not open it: a name by a close-on-exec descriptor */
 	char name[EXEC_PLAN_NAME_MAX]; /* bprm->filename */
 	const char *current;	       /* bprm->interp: the text of `file` */
-	unsigned scripts;
-	struct script_line line[SCRIPTS_MAX];
+	unsigned rewrites;
+	struct rewrite rewrite[REWRITES_MAX];
+	bool preserves_argv0; /* some format does: the program is told */
+	bool opens_binary;    /* from now on what is rewritten is handed to the program, */
+	int binary_fd;	      /* and this is it */
 	uint64_t interp_dev, interp_ino;
 	size_t head_len;
 	char *head; /* the first ELF_HEAD_BYTES of `file` */
@@ -108,7 +119,7 @@ static void name_program(struct attempt *a, int dirfd)
 		snprintf(a->name, sizeof(a->name), "/dev/fd/%d", dirfd);
 	else
 		snprintf(a->name, sizeof(a->name), "/dev/fd/%d/%s", dirfd, text);
-	a->script_unreachable = dirfd != AT_FDCWD && text[0] != '/';
+	a->unreachable = dirfd != AT_FDCWD && text[0] != '/';
 	a->current = a->name;
 }
 
@@ -141,26 +152,53 @@ static int resolve_named(struct op *op, struct walk *walk, const char *text)
 	return error ? error : approve(op, walk);
 }
 
-/* load_script(): `file` is a script; its interpreter becomes `file`. */
-static int follow_script(struct attempt *a, const struct script_line *line, int dirfd)
+/* `file` is not executed but handed to an interpreter, which becomes `file`. REWRITE is the attempt's next. */
+static int follow(struct attempt *a, const struct rewrite *rewrite, int dirfd)
 {
-	/* A writer of the script is seen by the kernel alone, which never gets to execute it here. */
+	/* A writer of the file is seen by the kernel alone, which never gets to execute it here. */
 	if (check_by_kernel(a->file->fd) == -ETXTBSY)
 		return -ETXTBSY;
-	if (a->script_unreachable && closes_on_exec(a->op, dirfd))
+	if (a->unreachable && closes_on_exec(a->op, dirfd))
 		return -ENOENT;
-	int error = resolve_named(a->op, a->other, line->interpreter);
+	int error = resolve_named(a->op, a->other, rewrite->interpreter);
 	if (error)
 		return error;
-	if (a->scripts == SCRIPTS_MAX)
+	if (a->opens_binary) {
+		if (a->binary_fd >= 0)
+			return -ENOEXEC;
+		a->binary_fd = steal_fd(&a->file->fd);
+	}
+	if (a->rewrites == REWRITES_MAX)
 		return -ELOOP;
-	a->line[a->scripts] = *line;
-	a->current = a->line[a->scripts++].interpreter;
-	struct walk *script = a->file;
+	a->rewrite[a->rewrites] = *rewrite;
+	a->current = a->rewrite[a->rewrites++].interpreter;
+	struct walk *before = a->file;
 	a->file = a->other;
-	a->other = script;
-	walk_release(script);
+	a->other = before;
+	walk_release(before);
 	return 0;
+}
+
+/* load_script() */
+static int follow_script(struct attempt *a, const struct script_line *line, int dirfd)
+{
+	struct rewrite rewrite = {.has_argument = line->has_argument};
+
+	snprintf(rewrite.interpreter, sizeof(rewrite.interpreter), "%s", line->interpreter);
+	if (line->has_argument)
+		snprintf(rewrite.argument, sizeof(rewrite.argument), "%s", line->argument);
+	return follow(a, &rewrite, dirfd);
+}
+
+/* load_misc_binary() */
+static int follow_handler(struct attempt *a, const struct binfmt_misc_handler *handler, int dirfd)
+{
+	struct rewrite rewrite = {.keeps_argv0 = handler->preserve_argv0};
+
+	snprintf(rewrite.interpreter, sizeof(rewrite.interpreter), "%s", handler->interpreter);
+	a->preserves_argv0 |= handler->preserve_argv0;
+	a->opens_binary |= handler->open_binary;
+	return follow(a, &rewrite, dirfd);
 }
 
 static int check_interp(struct attempt *a, const char *text)
@@ -186,8 +224,6 @@ static int refuse_format(struct attempt *a)
 {
 	struct op *op = a->op;
 
-	if (binfmt_misc_claims(op->view->proc_fd, a->current, a->head, a->head_len))
-		return op_refuse_unserved(op, "binfmt_misc is not served: run its interpreter by name", -ENOEXEC);
 	if (elf_is_foreign(a->head, a->head_len))
 		return op_refuse_unserved(op, "programs of a foreign ABI are not served", -ENOEXEC);
 	return -ENOEXEC;
@@ -196,6 +232,7 @@ static int refuse_format(struct attempt *a)
 /* search_binary_handler() until an ELF file is reached that the kernel would take. */
 static int follow_formats(struct attempt *a, int dirfd)
 {
+	struct binfmt_misc_handler handler;
 	struct script_line line;
 	struct elf_info elf;
 
@@ -203,6 +240,12 @@ static int follow_formats(struct attempt *a, int dirfd)
 		_cleanup_close_ int fd = open_head(a->op, a->file, a->head, &a->head_len);
 		if (fd < 0)
 			return fd;
+		if (binfmt_misc_find(a->op->view->formats, a->current, a->head, a->head_len, &handler)) {
+			int error = follow_handler(a, &handler, dirfd);
+			if (error)
+				return error;
+			continue;
+		}
 		if (script_parse(a->head, a->head_len, &line) == 0) {
 			int error = follow_script(a, &line, dirfd);
 			if (error)
@@ -241,25 +284,40 @@ static void entry_name(int fd, char ret[16])
 	snprintf(ret, 16, "%.15s", base_name(path));
 }
 
-/* argv as load_script() leaves it: the last interpreter first, the script's own name last. */
-static unsigned script_arguments(const struct attempt *a, const char *ret[EXEC_PLAN_PREFIX_MAX])
+static void push(const char *list[EXEC_PLAN_PREFIX_MAX], unsigned *count, const char *text)
 {
+	memmove(list + 1, list, *count * sizeof(*list));
+	list[0] = text;
+	++*count;
+}
+
+/* What stands before the rest of argv in the end: the last interpreter first, the caller's own name last. */
+static unsigned make_prefix(const struct attempt *a, const char *ret[EXEC_PLAN_PREFIX_MAX], bool *ret_keeps_argv0)
+{
+	const char *current = a->name;
 	unsigned count = 0;
 
-	for (unsigned i = a->scripts; i-- > 0;) {
-		ret[count++] = a->line[i].interpreter;
-		if (a->line[i].has_argument)
-			ret[count++] = a->line[i].argument;
+	*ret_keeps_argv0 = true;
+	for (unsigned i = 0; i < a->rewrites; i++) {
+		const struct rewrite *rewrite = &a->rewrite[i];
+		if (!rewrite->keeps_argv0 && count)
+			memmove(ret, ret + 1, --count * sizeof(*ret));
+		else if (!rewrite->keeps_argv0)
+			*ret_keeps_argv0 = false;
+		push(ret, &count, current);
+		if (rewrite->has_argument)
+			push(ret, &count, rewrite->argument);
+		push(ret, &count, rewrite->interpreter);
+		current = rewrite->interpreter;
 	}
-	if (a->scripts)
-		ret[count++] = a->name;
 	return count;
 }
 
-static struct exec_plan *make_plan(const struct attempt *a)
+static struct exec_plan *make_plan(struct attempt *a)
 {
 	const char *prefix[EXEC_PLAN_PREFIX_MAX];
-	unsigned count = script_arguments(a, prefix);
+	bool keeps_argv0;
+	unsigned count = make_prefix(a, prefix, &keeps_argv0);
 	size_t bytes = 0;
 
 	for (unsigned i = 0; i < count; i++)
@@ -282,10 +340,14 @@ static struct exec_plan *make_plan(const struct attempt *a)
 		string = stpcpy(string, prefix[i]) + 1;
 	}
 	plan->prefix_count = count;
+	plan->keeps_argv0 = keeps_argv0;
+	plan->preserves_argv0 = a->preserves_argv0;
+	plan->opens_binary = a->binary_fd >= 0;
+	plan->binary_fd = steal_fd(&a->binary_fd);
 	return plan;
 }
 
-static int exec_errand(const struct attempt *a, int nr, const uint64_t args[6], struct outcome *out)
+static int exec_errand(struct attempt *a, int nr, const uint64_t args[6], struct outcome *out)
 {
 	struct errand *errand = &out->errand;
 	bool at = nr == SYS_execveat;
@@ -338,7 +400,9 @@ int vfs_exec(struct op *op, int dirfd, int flags, int nr, const uint64_t args[6]
 	a.file = &op->walk[0];
 	a.other = &op->walk[1];
 	a.empty = op->text_len[0] == 0;
-	a.scripts = 0;
+	a.rewrites = 0;
+	a.preserves_argv0 = a.opens_binary = false;
+	a.binary_fd = -EBADF;
 	a.interp_dev = a.interp_ino = 0;
 	a.head = op->scratch[0];
 	a.head_len = 0;
@@ -346,5 +410,6 @@ int vfs_exec(struct op *op, int dirfd, int flags, int nr, const uint64_t args[6]
 	int error = plan_exec(&a, dirfd, flags, nr, args, out);
 	walk_release(&op->walk[0]);
 	walk_release(&op->walk[1]);
+	safe_close(a.binary_fd);
 	return error;
 }

@@ -24,8 +24,7 @@ void outcome_init(struct outcome *out)
 void outcome_release(struct outcome *out)
 {
 	out->fd = safe_close(out->fd);
-	free(out->errand.exec);
-	out->errand.exec = NULL;
+	out->errand.exec = exec_plan_free(out->errand.exec);
 	out->errand.messages = messages_free(out->errand.messages);
 }
 

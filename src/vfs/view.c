@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "proc/binfmt_misc.h"
 #include "vfs/known.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
@@ -106,6 +107,9 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	error = masks_new(policy, &view->masks, msg);
 	if (error < 0)
 		return error;
+	error = binfmt_misc_new(view->proc_fd, &view->formats);
+	if (error < 0)
+		return errmsg_set(msg, error, "out of memory");
 	view->root = more_than_ordinary();
 	view->traces = has_capability(CAP_SYS_PTRACE, false);
 	view->protected_symlinks = read_protection(view->proc_fd, "sys/fs/protected_symlinks", 1) != 0;
@@ -119,6 +123,7 @@ struct view *view_free(struct view *view)
 {
 	if (!view)
 		return NULL;
+	binfmt_misc_free(view->formats);
 	masks_free(view->masks);
 	pins_free(view->pins);
 	known_free(view->known);

@@ -14,6 +14,7 @@
 #include "base/errmsg.h"
 #include "vfs/policy/policy.h"
 
+struct binfmt_misc;
 struct known;
 struct masks;
 struct pins;
@@ -29,6 +30,7 @@ struct view {
 	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
 	struct known *known; /* paths that just led to regular files (known.h) */
+	struct binfmt_misc *formats; /* registered with the kernel (proc/binfmt_misc.h) */
 	int proc_fd;	     /* O_PATH of /proc */
 	dev_t proc_dev;
 	int root_fd;	     /* O_PATH of / */

@@ -18,3 +18,16 @@ if(TARGET scrim)
     set_tests_properties(integration.unix_calls${user} PROPERTIES LABELS integration TIMEOUT 300)
   endforeach()
 endif()
+# Agents, buses and logs, and their clients.
+if(TARGET scrim)
+  foreach(user "" ".user")
+    set(option)
+    if(user)
+      set(option --user)
+    endif()
+    add_test(NAME integration.clients${user}
+      COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/escape
+        python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/clients.py ${option} $<TARGET_FILE:scrim>)
+    set_tests_properties(integration.clients${user} PROPERTIES LABELS integration TIMEOUT 300)
+  endforeach()
+endif()

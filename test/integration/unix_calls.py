@@ -32,6 +32,15 @@ def run(esc, part, rules=None, mediated=()):
     return result.stdout.splitlines()
 
 
+def compare(esc, what, native, inside):
+    for i in range(max(len(native), len(inside))):
+        one = native[i] if i < len(native) else None
+        other = inside[i] if i < len(inside) else None
+        if not equal(other, one, f"{what}: line {i + 1}, after {native[max(0, i - 6):i]}"):
+            break
+    equal(esc.stats["steer"]["killed"], 0, "killed by steering")
+
+
 def body(esc):
     for part, (policies, always, hiding) in PARTS.items():
         if esc.only and esc.only != part:
@@ -40,13 +49,7 @@ def body(esc):
         check(len(native) > 150, f"{part}: says too little")
         for policy in policies:
             mediated = always | hiding if policy == "a hiding rule" else always
-            inside = run(esc, part, POLICIES[policy], mediated)
-            for i in range(max(len(native), len(inside))):
-                one = native[i] if i < len(native) else None
-                other = inside[i] if i < len(inside) else None
-                if not equal(other, one, f"{part} with {policy}: line {i + 1}, after {native[max(0, i - 6):i]}"):
-                    break
-            equal(esc.stats["steer"]["killed"], 0, "killed by steering")
+            compare(esc, f"{part} with {policy}", native, run(esc, part, POLICIES[policy], mediated))
         print(f"   {part}: {len(native)} lines", flush=True)
 
 

@@ -16,7 +16,9 @@
 
 #include "unix_support.h"
 
-#define SETTLED 40 /* milliseconds after which who waits does wait */
+/* Who has slept at so many looks in a row, so many milliseconds apart, does wait. */
+#define LOOKS 8
+#define PAUSE 5
 
 static volatile sig_atomic_t caught;
 
@@ -161,6 +163,29 @@ static int fill(int type)
 
 static int roomy; /* nobody waits for room here */
 
+static char state_of(pid_t pid)
+{
+	char path[32], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return '?';
+	text[n] = '\0';
+	const char *end = strrchr(text, ')');
+	return end && end[1] ? end[2] : '?';
+}
+
+static void settle(pid_t pid)
+{
+	for (int asleep = 0, looks = 0; asleep < LOOKS && looks < 1000; looks++) {
+		asleep = state_of(pid) == 'S' ? asleep + 1 : 0;
+		rest(PAUSE);
+	}
+}
+
 static void wait_once(const char *what, struct wait wait)
 {
 	int received = 0;
@@ -175,10 +200,17 @@ static void wait_once(const char *what, struct wait wait)
 		exit(3);
 	close(wait.ready[0]);
 	close(wait.ready[1]);
-	rest(SETTLED);
+	char data[64];
+	/* What is sent before it waits. */
+	while (wait.make == waits_to_sendmmsg && received < 2) {
+		if (recv(roomy, data, sizeof(data), 0) < 0)
+			exit(3);
+		received++;
+	}
+	settle(pid);
 	if (wait.flags >= 0) {
 		kill(pid, SIGUSR1);
-		rest(SETTLED / 2);
+		rest(5 * PAUSE);
 	}
 	if (wait.relieve)
 		wait.relieve(wait.server);
@@ -186,7 +218,6 @@ static void wait_once(const char *what, struct wait wait)
 	if (wait.relieve != go)
 		close(wait.server);
 	unlink("full");
-	char data[64];
 	while (recv(roomy, data, sizeof(data), MSG_DONTWAIT) >= 0)
 		received++;
 	printf("the other has received %d\n", received);

@@ -37,6 +37,9 @@ int image_call(struct image *image, unsigned flags, int nr, const uint64_t args[
 /* Does it map the files of PLAN and no others? 0 or -EACCES. */
 int image_verify(const struct image *image, const struct exec_plan *plan);
 
+/* Open the file that PLAN says the program is handed, and note it in the block. 0, -ESRCH, or another error. */
+int image_hand_binary(struct image *image, const struct exec_plan *plan);
+
 /*
  * Map the guard's pages in it and name its task COMM; it stands at the guard's gate then. 0, -ESRCH, or another error
  * after which the image must not run.

@@ -116,10 +116,16 @@ static int grow_stack(struct image *image, uint64_t address)
 	return r < 0 ? r : (int)result;
 }
 
+/* How many of the caller's argv the prefix takes the place of. */
+static size_t replaced(const struct stack_block *block, const struct exec_plan *plan)
+{
+	return plan->prefix_count && !plan->keeps_argv0 && block->argc ? 1 : 0;
+}
+
 static void put_block(struct layout *l, const struct stack_block *block, const struct exec_plan *plan,
 		      const uint64_t *prefix)
 {
-	size_t old_argc = block->argc, skipped = plan->prefix_count && old_argc ? 1 : 0;
+	size_t old_argc = block->argc, skipped = replaced(block, plan);
 	size_t argc = old_argc - skipped + plan->prefix_count;
 	size_t rest = block->count - 1 - skipped; /* argv (but for what is replaced), envp, auxv */
 	l->at = (l->at - 8 * (1 + plan->prefix_count + rest)) & ~15ull;
@@ -171,8 +177,8 @@ static int relay(struct image *image, const struct exec_plan *plan, const char *
 {
 	struct tracee *t = image->t;
 	struct stack_block *block = &image->block;
-	uint64_t high = plan->prefix_count || block->argc == 0 ? first_string_after_argv0(block, old_execfn)
-							       : block->words[1];
+	uint64_t high = replaced(block, plan) || block->argc == 0 ? first_string_after_argv0(block, old_execfn)
+								  : block->words[1];
 	if (high <= t->saved.rsp + block->count * 8)
 		return -EFAULT;
 	size_t size = 256 + 2 * PLATFORM_MAX + RANDOM_BYTES + 8 * (block->count + plan->prefix_count);
@@ -226,7 +232,7 @@ static int relay(struct image *image, const struct exec_plan *plan, const char *
 		map.arg_start = arg_start;
 	map.start_stack = l.at;
 	size_t aux_bytes = 8 * (block->count - block->aux);
-	size_t argc_change = plan->prefix_count - (plan->prefix_count && block->argc ? 1 : 0);
+	size_t argc_change = plan->prefix_count - replaced(block, plan);
 	map.auxv = (void *)(l.at + 8 * (block->aux + argc_change));
 	map.auxv_size = (uint32_t)aux_bytes;
 	uint64_t at = guard_write_slot(t->steer->config.guard, image->slot, &map, sizeof(map));
@@ -246,7 +252,11 @@ int image_present(struct image *image, const struct exec_plan *plan, const char 
 	char text[GUARD_SLOT_BYTES] = {0};
 	if (!moved)
 		memcpy(text, plan->execfn, strlen(plan->execfn));
-	int r = image_write(image->t->tid, old, text, room);
+	int r = image_hand_binary(image, plan);
+	if (r == 0)
+		r = image_write(image->t->tid, old, text, room);
+	if (plan->preserves_argv0)
+		put_aux(image, AT_FLAGS, 1); /* AT_FLAGS_PRESERVE_ARGV0 of linux/binfmts.h */
 	if (r == 0 && (moved || plan->prefix_count))
 		r = relay(image, plan, moved, old);
 	return r;

@@ -321,7 +321,7 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	if (job->done)
 		job->done(job, result, job->userdata);
 	safe_close(job->fd);
-	free(job->exec);
+	exec_plan_free(job->exec);
 	messages_free(job->messages);
 }
 
