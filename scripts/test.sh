@@ -58,4 +58,6 @@ part "unit tests, release build" run_tests release -L unit || true
 # Races, signals and terminals on a machine that others use too: what fails once is run once more, visibly.
 # scripts/soak.sh does not forgive.
 part "integration and escape tests, release build" run_tests release -LE 'unit|fuzz' --repeat until-pass:2 || true
+# Whole in scripts/soak.sh.
+part "kernel features off, one at a time" env SCRIM_FEATURES_BUILD="$build/release" ./scripts/features-off.sh --quick || true
 exit "$failed"

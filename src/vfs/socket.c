@@ -69,6 +69,21 @@ static int check_name(struct op *op, const struct walk *walk)
 	return judge(op, walk, INTENT_CREATE);
 }
 
+/* Where openat2(2) is not to be had: DIR if no link at all leads there. It is written to. */
+static int open_without_links(int base, char *dir)
+{
+	_cleanup_close_ int at = openat(dir[0] == '/' ? AT_FDCWD : base, dir[0] == '/' ? "/" : ".", O_PATH | O_CLOEXEC);
+	char *rest;
+
+	for (char *name = strtok_r(dir, "/", &rest); name && at >= 0; name = strtok_r(NULL, "/", &rest)) {
+		int next = openat(at, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+
+		safe_close(at);
+		at = next;
+	}
+	return steal_fd(&at);
+}
+
 /* Whether TEXT's directory, looked up from BASE, is the one that was judged. Magic links could change meanwhile. */
 static bool leads_to(int base, const char *text, int parent_fd)
 {
@@ -80,6 +95,8 @@ static bool leads_to(int base, const char *text, int parent_fd)
 	memcpy(dir, text, (size_t)(slash - text) + 1);
 	dir[slash - text + 1] = '\0';
 	_cleanup_close_ int fd = (int)syscall(SYS_openat2, base, dir, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = open_without_links(base, dir);
 	return fd >= 0 && fstat(fd, &found) == 0 && fstat(parent_fd, &wanted) == 0 && found.st_dev == wanted.st_dev &&
 	       found.st_ino == wanted.st_ino;
 }

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import attacks
-from escape_support import check, equal, main, read, write
+from escape_support import WITHOUT_CALLS, check, equal, main, read, write
 
 LITERAL = "{top}/{name}/vault/secret"
 # How the rules are written (one for each ground, or one for all), and what may be learnt all the same.
@@ -127,6 +127,12 @@ def attack_all(escape, place, rule_name):
     return names, found, changed
 
 
+IMPOSSIBLE = {  # attack -> the call it cannot do without, where its name does not say so
+    "root_bind_mount": "mount",
+    "root_handle": "open_by_handle_at",
+}
+
+
 def body(escape):
     for place in escape.places:
         names, found, changed = attack_all(escape, place, None)
@@ -134,6 +140,9 @@ def body(escape):
             if name.startswith("change_"):
                 check(name in changed, f"{place.name}: natively {name} changes nothing: {found.get(name)}")
             else:
+                # What a filter around us answers is no way to anything.
+                if any(call in name for call in WITHOUT_CALLS) or IMPOSSIBLE.get(name) in WITHOUT_CALLS:
+                    continue
                 wanted = {"exists"} if name.startswith(("listings", "loader")) else {"content"}
                 got = found.get(name, [[], []])
                 check(wanted <= set(got[0]), f"{place.name}: natively {name} does not succeed: {got}")
