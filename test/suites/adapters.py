@@ -181,4 +181,109 @@ class Gnulib(Suite):
         return verdicts, details
 
 
-SUITES = {suite.name: suite for suite in (Gnulib, CPython, StressNg)}
+class Perl(Suite):
+    """
+    The tests of perl itself and of the modules it comes with, run by the installed perl. No binary package has them:
+    they are taken from the source package, for which the sources of apt are asked by a list of our own.
+    """
+    name = "perl"
+    deadline = 1200
+    silence = 400
+
+    def prepare(self):
+        """Fetch and unpack the source; put beside it the modules that are installed, where its tests look for them."""
+        version = subprocess.run(["perl", "-e", "printf '%vd', $^V"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        place = os.path.join(self.cache, "perl-" + version)
+        if os.path.exists(os.path.join(place, "built")):
+            return place
+        shutil.rmtree(place, ignore_errors=True)
+        for folder in ("lists/partial", "cache/archives/partial", "source", "tree"):
+            os.makedirs(os.path.join(place, folder))
+        targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                                  "Created-By: Packages"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        lines = sorted({line for line in targets.splitlines() if re.search("debian|ubuntu", line)})
+        with open(os.path.join(place, "sources.list"), "w", encoding="ascii") as file:
+            file.writelines(f"deb-src {line}\n" for line in lines)
+        apt = ["-qq", "-o", f"Dir::Etc::SourceList={place}/sources.list", "-o", "Dir::Etc::SourceParts=/dev/null",
+               "-o", f"Dir::State::Lists={place}/lists", "-o", f"Dir::Cache={place}/cache", "-o", "APT::Sandbox::User=root"]
+        print(f"fetching perl's source into {place} ...", flush=True)
+        subprocess.run(["apt-get", *apt, "update"], check=True)
+        sources = subprocess.run(["apt-cache", *apt, "showsrc", "--only-source", "perl"], stdout=subprocess.PIPE,
+                                 check=True).stdout.decode()
+        # Any revision of it will do: not every mirror has the source of each.
+        for revision in re.findall(r"^Version: (\S+)", sources, re.M):
+            if revision.startswith(version + "-") and not subprocess.run(
+                    ["apt-get", *apt, "source", "--download-only", "perl=" + revision], stderr=subprocess.DEVNULL,
+                    cwd=os.path.join(place, "source"), check=False).returncode:
+                break
+        tree = os.path.join(place, "tree")
+        archive = glob.glob(os.path.join(place, "source", f"perl_{version}*.orig.tar.*"))
+        if not archive:
+            raise SystemExit(f"the source of perl is not that of {version}")
+        subprocess.run(["tar", "-xf", archive[0], "-C", tree, "--strip-components=1"], check=True)
+        found = subprocess.run(["perl", "-MConfig", "-e", "print join ' ', @Config{qw(privlibexp archlibexp)}, grep /base/, @INC"],
+                               stdout=subprocess.PIPE, check=True).stdout.decode().split()
+        for folder in found:
+            # Without changing what is tested: only its .t files are the source's own.
+            shutil.copytree(os.path.realpath(folder), os.path.join(tree, "lib"), dirs_exist_ok=True)
+        open(os.path.join(place, "built"), "wb").close()
+        return place
+
+    def units(self, extent):
+        self.place = self.prepare()
+        self.groups = {}
+        with open(os.path.join(self.shared, "perl_tests.txt"), encoding="ascii") as file:
+            for line in file:
+                words = line.split("#")[0].split()
+                if words:
+                    group = self.groups.setdefault(words[0], (words[1], []))
+                    for pattern in words[2:]:
+                        folder = os.path.join(self.place, "tree", words[1])
+                        group[1].extend(sorted(os.path.relpath(path, folder)
+                                               for path in glob.glob(os.path.join(folder, pattern))))
+        return list(self.groups)
+
+    def furnish(self, unit, folders, call):
+        tree, work, folder = os.path.join(self.place, "tree"), folders["work"], self.groups[unit][0]
+        os.makedirs(os.path.dirname(os.path.join(work, folder)), exist_ok=True)
+        for part in {"t", folder}:
+            call("cp", "-a", os.path.join(tree, part), os.path.join(work, part))
+        os.symlink(os.path.join(tree, "lib"), os.path.join(work, "lib"))
+
+    def progress(self, folders):
+        return len(os.listdir(folders["out"]))
+
+    def command(self, unit, folders, wanted):
+        folder, files = self.groups[unit]
+        # "file#3": that file alone.
+        chosen = [file for file in files if not wanted or any(test.split("#")[0] == file for test in wanted)]
+        return ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", folder, os.path.join(self.shared, "perl_unit.sh"),
+                folders["out"], *chosen]
+
+    def verdicts(self, unit, folders, status):
+        verdicts, details = {}, {}
+        try:
+            with open(os.path.join(folders["out"], "files"), encoding="ascii") as file:
+                ran = [line.split(None, 2) for line in file.read().splitlines()]
+        except FileNotFoundError:
+            ran = []
+        for number, ended, name in ran:
+            with open(os.path.join(folders["out"], "tap." + number), encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            verdicts[name] = "pass" if ended == "0" else f"status{ended}"
+            details[name] = text[-3000:]
+            if re.search(r"^1\.\.0", text, re.M):
+                verdicts[name] = "skip"
+            for bad, test, rest in re.findall(r"^(not )?ok (\d+)(.*)$", text, re.M):
+                key = f"{name}#{test}"
+                verdicts[key] = ("skip" if re.search(r"# skip", rest, re.I) else "xfail" if "# TODO" in rest else
+                                 "fail" if bad else "pass")
+                details[key] = rest + "\n" + text[-2000:]
+        if status:
+            verdicts["the unit"], details["the unit"] = f"status{status}", self.output(folders)[-2000:]
+        if not ran:
+            verdicts["the unit"], details["the unit"] = "killed", self.output(folders)[-2000:]
+        return verdicts, details
+
+
+SUITES = {suite.name: suite for suite in (Gnulib, CPython, Perl, StressNg)}
