@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The test suites of others, natively and inside views, compared test by test: gnulib's file system tests, CPython's own,
-# stress-ng's file system class. Prints a table native / inside / differences; exit status 1 if there is a difference that
-# is not in test/suites/known.txt, or a known one that is none any more.
+# The test suites of others, natively and inside views, compared test by test: gnulib's file system tests, CPython's and
+# perl's own, stress-ng's file system class. Prints a table native / inside / differences; exit status 1 if there is a
+# difference that is not in test/suites/known.txt, or a known one that is none any more. docs/SUITES.md has more.
 #   scripts/suites.sh [OPTION...]    options of test/suites/suites.py, such as
 #       --suite gnulib --user user --view plain    only that (default: all suites, as root and as an ordinary user, in a
 #                                                  view without rules and in one whose rules concern nothing)
