@@ -104,6 +104,9 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	error = pins_new(policy, &view->pins);
 	if (error < 0)
 		return errmsg_set(msg, error, "the objects of the rules cannot be remembered: %s", strerror(-error));
+	error = link_hints_new(&view->links);
+	if (error < 0)
+		return errmsg_set(msg, error, "out of memory");
 	error = masks_new(policy, &view->masks, msg);
 	if (error < 0)
 		return error;
@@ -127,6 +130,7 @@ struct view *view_free(struct view *view)
 	masks_free(view->masks);
 	pins_free(view->pins);
 	known_free(view->known);
+	link_hints_free(view->links);
 	safe_close(view->proc_fd);
 	safe_close(view->root_fd);
 	free(view->rule_counts);

@@ -16,6 +16,7 @@
 
 struct binfmt_misc;
 struct known;
+struct link_hints;
 struct masks;
 struct pins;
 
@@ -31,6 +32,7 @@ struct view {
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
 	struct known *known; /* paths that just led to regular files (known.h) */
 	struct binfmt_misc *formats; /* registered with the kernel (proc/binfmt_misc.h) */
+	struct link_hints *links; /* where symlinks were met (walk_links.c) */
 	int proc_fd;	     /* O_PATH of /proc */
 	dev_t proc_dev;
 	int root_fd;	     /* O_PATH of / */
@@ -49,6 +51,10 @@ struct view {
 /* POLICY is compiled and outlives the view. Returns 0 or a negative errno with MSG. */
 int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg);
 struct view *view_free(struct view *view);
+
+/* Memory of the walk's alone. Returns 0 or -ENOMEM. */
+int link_hints_new(struct link_hints **ret);
+struct link_hints *link_hints_free(struct link_hints *hints);
 
 /* Is PID one of the processes of scrim itself? Any thread. */
 bool view_owns_pid(const struct view *view, pid_t pid);

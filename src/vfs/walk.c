@@ -200,9 +200,15 @@ static int resolve_text(struct op *op, struct walk *walk, int dirfd, const char 
 	walk_release(walk);
 	if (len == 0 && !(flags & WALK_EMPTY))
 		return -ENOENT;
-	if (len && !resolve)
-		error = flags & WALK_PARENT ? walk_parent_quickly(op, walk, dirfd, text, len, flags)
-					    : walk_quickly(op, walk, dirfd, text, len, flags, at_once);
+	if (len && !resolve && (flags & WALK_PARENT)) {
+		error = walk_parent_quickly(op, walk, dirfd, text, len, flags);
+	} else if (len && !resolve) {
+		error = walk_through_links(op, walk, text, len, flags, at_once);
+		if (error == -EAGAIN) {
+			walk_release(walk);
+			error = walk_quickly(op, walk, dirfd, text, len, flags, at_once);
+		}
+	}
 	if (error == -EAGAIN) {
 		walk_release(walk);
 		error = walk_slowly(op, walk, dirfd, text, len, flags, resolve);

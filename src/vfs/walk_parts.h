@@ -22,6 +22,14 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 
 /* The same with WALK_PARENT: the directory by one openat2, and one look at the name in it. */
 int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags);
+/*
+ * walk_quickly() for an absolute text that leads through symlinks which the slow road has met before (walk_links.c), put
+ * right first. -EAGAIN too where none is known.
+ */
+int walk_through_links(struct op *op, struct walk *walk, const char *text, size_t len, unsigned flags,
+		       struct at_once *at_once);
+/* The slow road follows the link NAME in the directory that is walk->path. */
+void walk_note_link(struct op *op, const struct walk *walk, const char *name);
 
 /* walk->verdict from walk->state. */
 void walk_set_verdict(struct op *op, struct walk *walk);

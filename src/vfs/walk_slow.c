@@ -243,6 +243,8 @@ static int follow_link(struct resolver *r, int next, const struct stat *stat, co
 			return -ENAMETOOLONG;
 		break;
 	}
+	if (kind == PROCLINK_NONE && !r->detached)
+		walk_note_link(r->op, r->walk, name);
 	error = push_link(r, target, (size_t)len);
 	if (error)
 		return error;
