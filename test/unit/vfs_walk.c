@@ -442,12 +442,108 @@ static void test_random(void **state)
 	}
 }
 
+/* ---- Symlinks met before ---- */
+
+static const char *in_tree(const char *name, char text[512])
+{
+	snprintf(text, 512, "%s/%s", d.tree, name);
+	return text;
+}
+
+static void links_as_natively(unsigned round)
+{
+	static const char *const names[] = {
+		"to-d",	      "to-d/",	 "to-d/full/x", "to-d/full/absent", "to-d/full/out/f", "to-f",	   "to-f/",	"d/up-f",
+		"abs-f",      "abs-d/full/x", "through", "up/tree/f",	    "to-root/dev/null", "to-root/etc", "dangling",
+		"sticky/mine", "sticky/other", "chain9", "chain40",	    "chain41",	       "loop",	   "here/here/to-d/full/x",
+		"to-d/../f",  "./to-f",	 "to-d//full/x", "deep/back/f",
+	};
+	char text[512], message[600];
+	struct open_how path = {.flags = O_PATH | O_NOFOLLOW};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		in_tree(names[i], text);
+		snprintf(message, sizeof(message), "%s, round %u", names[i], round);
+		same(message, SYS_stat, P(text), OUT_BUFFER);
+		same(message, SYS_lstat, P(text), OUT_BUFFER);
+		same(message, SYS_open, P(text), O_RDONLY | O_NONBLOCK, 0);
+		same(message, SYS_openat2, (uint64_t)AT_FDCWD, P(text), P(&path), sizeof(path));
+		same(message, SYS_readlink, P(text), OUT_BUFFER, 4096);
+		same(message, SYS_access, P(text), R_OK);
+	}
+}
+
+static void exchange(const char *name, const char *target)
+{
+	char text[512];
+
+	assert_int_equal(unlink(in_tree(name, text)), 0);
+	if (target)
+		duel_symlink(&d, target, name);
+	else
+		duel_mkdir(&d, name, 0755);
+}
+
+/* The second time a link is read at once. What it is then is what counts. */
+static void test_links_met_before(void **state)
+{
+	(void)state;
+	for (size_t rules = 0; rules < 3; rules += 2) {
+		begin(rules == 0, duel_rule_sets[rules]);
+		duel_symlink(&d, "../f", "sticky/mine");
+		duel_symlink(&d, "../f", "sticky/other");
+		char text[512];
+		if (geteuid() == 0)
+			assert_int_equal(lchown(in_tree("sticky/other", text), 12345, 12345), 0);
+		duel_mkdir(&d, "deep", 0755);
+		duel_symlink(&d, "../here", "deep/back");
+		for (unsigned round = 0; round < 3; round++)
+			links_as_natively(round);
+		exchange("to-d", "closed");
+		exchange("to-f", "d");
+		exchange("deep/back", "..");
+		links_as_natively(3);
+		links_as_natively(4);
+		exchange("to-d", NULL);
+		exchange("here", "d/full");
+		links_as_natively(5);
+		links_as_natively(6);
+		duel_end(&d);
+	}
+}
+
+/* A hidden link is not read, and a shown one does not lead to what is hidden. */
+static void test_links_and_rules(void **state)
+{
+	static const struct {
+		const char *verb, *name;
+		long wanted;
+	} rules[] = {{"hide", "d", -ENOENT}, {"deny", "d", -EACCES}, {"hide", "to-d", -ENOENT}, {"deny", "to-d", -EACCES},
+		     {"hide", "d/full", -ENOENT}, {"readonly", "to-d", 0}};
+	char rule[600], text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		begin(true, duel_rule_sets[0]);
+		snprintf(rule, sizeof(rule), "%s %s", rules[i].verb, in_tree(rules[i].name, text));
+		const char *const set[] = {rule, NULL};
+		duel_rules(&d, set);
+		for (unsigned round = 0; round < 3; round++) {
+			in_tree("to-d/full/x", text);
+			assert_int_equal(inside(SYS_stat, P(text), OUT_BUFFER), rules[i].wanted);
+			in_tree("to-f", text);
+			assert_int_equal(inside(SYS_stat, P(text), OUT_BUFFER), 0);
+		}
+		duel_end(&d);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_resolve),	 cmocka_unit_test(test_open_how), cmocka_unit_test(test_proc),
 		cmocka_unit_test(test_detached), cmocka_unit_test(test_getcwd),	  cmocka_unit_test(test_random),
-		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_deep),	 cmocka_unit_test(test_links_met_before), cmocka_unit_test(test_links_and_rules),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);
