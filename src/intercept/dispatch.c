@@ -79,4 +79,6 @@ const handler_fn handler_table[HANDLER_COUNT] = {
 	[HANDLER_PRCTL] = handle_prctl,
 	[HANDLER_SET_ID] = handle_set_id,
 	[HANDLER_MMAP_LOW] = handle_mmap_low,
+	[HANDLER_UMASK] = handle_umask,
+	[HANDLER_CLONE] = handle_clone,
 };

@@ -101,3 +101,5 @@ HANDLER(handle_sendmmsg);
 HANDLER(handle_prctl);
 HANDLER(handle_set_id);
 HANDLER(handle_mmap_low);
+HANDLER(handle_umask);
+HANDLER(handle_clone);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that are not about paths but that a view cannot let pass unseen. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,6 +98,39 @@ HANDLER(handle_set_id)
 	if (!changes_nothing(nr, args) && !wards_may_change_ids(caller_of(op)->wards))
 		return op_refuse_unserved(op, "ids can be changed inside a view only if scrim has CAP_SYS_PTRACE", -EPERM);
 	return let_change(op, out);
+}
+
+/* It is the kernel's; what is known of it is not true any more. */
+HANDLER(handle_umask)
+{
+	struct threads *threads = caller_of(op)->threads;
+	struct stat tasks;
+	char path[32];
+	pid_t tgid = 0;
+
+	(void)nr;
+	(void)args;
+	/* Two links of the directory itself, and one for each thread (fs/proc/base.c, proc_task_getattr()). */
+	snprintf(path, sizeof(path), "%d/task", (int)op->caller->tid);
+	if (fstatat(op->view->proc_fd, path, &tasks, 0) < 0 || tasks.st_nlink != 3) {
+		int error = op->caller->ops->tgid(op->caller, &tgid);
+
+		if (error)
+			return error;
+	}
+	threads_umask_changing(threads, op->caller->tid, tgid);
+	out->kind = OUT_CONTINUE;
+	return 0;
+}
+
+/* A new process that shares its umask with its parent. */
+HANDLER(handle_clone)
+{
+	(void)nr;
+	(void)args;
+	threads_umasks_are_shared(caller_of(op)->threads);
+	out->kind = OUT_CONTINUE;
+	return 0;
 }
 
 /* A fixed mapping over the guard pages: a steered one never comes here. */

@@ -254,18 +254,38 @@ static int read_status(struct notify_caller *caller)
 	return 0;
 }
 
+/* From procfs, which takes microseconds; what is not the first of its thread is remembered. */
+static int read_umask(struct notify_caller *self)
+{
+	pid_t tid = self->caller.tid;
+	unsigned age = threads_umask_age(self->threads);
+	_cleanup_close_ int pidfd = self->created == tid ? threads_pidfd(tid) : -EBADF;
+	int error = read_status(self);
+
+	self->created = tid;
+	if (error || !self->has_umask)
+		return error ? error : -ESRCH;
+	if (pidfd < 0 || !threads_umask_settled(self->threads, self->tgid))
+		return 0;
+	threads_remember_umask(self->threads, tid, steal_fd(&pidfd), self->umask, age);
+	/* It still waits: no exec has given its number to another thread meanwhile. */
+	if (notify_valid(self->listener, self->id) == 0)
+		return 0;
+	threads_forget(self->threads, tid);
+	return -ESRCH;
+}
+
 static int caller_umask(struct caller *caller, mode_t *ret)
 {
 	struct notify_caller *self = of(caller);
 
-	if (!self->has_umask) {
-		int error = read_status(self);
+	if (!self->has_umask && !threads_umask(self->threads, caller->tid, &self->umask)) {
+		int error = read_umask(self);
 
 		if (error)
 			return error;
-		if (!self->has_umask)
-			return -ESRCH;
 	}
+	self->has_umask = true;
 	*ret = self->umask;
 	return 0;
 }

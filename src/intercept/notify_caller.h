@@ -25,6 +25,7 @@ struct notify_caller {
 	int lent, lent_number;
 	struct description_pidfd pidfd;
 	struct threads *threads;
+	pid_t created; /* who created something last: only of one that does so again the mask is remembered */
 	/* In a view whose supervisor has more than an ordinary user; else NULL. */
 	struct wards *wards;
 	struct rights *rights; /* of the thread that serves this caller */

@@ -285,6 +285,8 @@ static int take_rights(struct worker *worker, enum handler handler)
 	case HANDLER_PRCTL:
 	case HANDLER_SET_ID:
 	case HANDLER_MMAP_LOW:
+	case HANDLER_UMASK:
+	case HANDLER_CLONE:
 		notify_caller_return(&worker->caller);
 		return 0;
 	case HANDLER_ACCESS:

@@ -247,12 +247,35 @@ for mask in (0o22, 0o77, 0, 0o777, 0o27):
     sys.stdout.flush()
     os.system('touch s%o; mkdir sd%o; umask; stat -c %%a s%o sd%o' % ((mask,) * 4))
 print(oct(os.umask(0o22)))
+# A process that shares it: clone with CLONE_FS | SIGCHLD.
+import ctypes
+libc = ctypes.CDLL(None)
+make(); make(); make()
+r, w = os.pipe()
+for mask in (0o44, 0o5):
+    sys.stdout.flush()
+    pid = libc.syscall(56, 0x200 | 17, 0, 0, 0, 0)
+    if pid == 0:
+        whose[0] = 'sharer%o-' % mask
+        make(); make(); make()
+        os.umask(mask)
+        make(); make()
+        sys.stdout.flush()
+        os.write(w, b'x')
+        os._exit(0)
+    os.read(r, 1)
+    make(); make()
+    os.waitpid(pid, 0)
+    make(); make()
+    os.umask(0o12)
+    make(); make()
+print(oct(os.umask(0o22)))
 """
 
 
 def umasks(esc):
     """Created with the mask of the moment, whoever changed it: the thread, a sibling, a parent before the fork."""
-    compare(esc, "umask", lambda path: [esc.python, "-uc", UMASK, path], {"openat": 50, "mkdir": 50})
+    compare(esc, "umask", lambda path: [esc.python, "-uc", UMASK, path], {"openat": 50, "mkdir": 50, "umask": 20, "clone": 2})
 
 
 def main():

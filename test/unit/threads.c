@@ -119,11 +119,26 @@ static void test_memory(void **state)
 	found = threads_creds(threads, pid);
 	assert_ptr_equal(found, creds);
 	creds_unref(found);
-	threads_forget_umasks(threads);
+	threads_umask_changing(threads, pid, 0);
 	assert_false(threads_umask(threads, pid, &mask));
-	/* What was read before all were forgotten. */
+	assert_true(threads_umask_settled(threads, pid));
+	/* Another thread of some process changes its mask: what was read before is not to be used. */
+	threads_remember_umask(threads, pid, threads_pidfd(pid), 027, threads_umask_age(threads));
+	assert_true(threads_umask(threads, pid, &mask));
+	threads_umask_changing(threads, pid + 1, pid);
+	assert_false(threads_umask(threads, pid, &mask));
+	assert_false(threads_umask_settled(threads, pid));
+	assert_true(threads_umask_settled(threads, pid + 1));
 	threads_remember_umask(threads, pid, threads_pidfd(pid), 027, threads_umask_age(threads) - 1);
 	assert_false(threads_umask(threads, pid, &mask));
+	for (pid_t other = 1; other < 60; other++) {
+		threads_umask_changing(threads, 1, other);
+		assert_false(threads_umask_settled(threads, other));
+		assert_true(threads_umask_settled(threads, 100));
+	}
+	for (pid_t other = 200; other < 300; other++)
+		threads_umask_changing(threads, 1, other);
+	assert_false(threads_umask_settled(threads, 100));
 	threads_forget(threads, pid);
 	assert_null(threads_creds(threads, pid));
 
@@ -136,6 +151,12 @@ static void test_memory(void **state)
 	threads_remember_creds(threads, pid, late, creds);
 	assert_null(threads_creds(threads, pid));
 	creds_unref(creds);
+	free(threads);
+
+	assert_int_equal(threads_new(&threads), 0);
+	assert_true(threads_umask_settled(threads, 100));
+	threads_umasks_are_shared(threads);
+	assert_false(threads_umask_settled(threads, 100));
 	free(threads);
 }
 

@@ -85,6 +85,8 @@ const struct screen_rule screen_rules[] = {
 
 	/* New namespaces give other roots and mounts, or powers over the caller's own that it had not. */
 	RULE(SYS_clone, 0, REFUSE_WITH(EPERM), LOW_ANY(0, CLONE_NEW_ANY)),
+	/* Not a thread, and shares the umask, which the supervisor remembers of each. */
+	RULE(SYS_clone, 0, SECCOMP_RET_USER_NOTIF, LOW_MASKED(0, CLONE_FS | CLONE_THREAD, CLONE_FS)),
 	RULE(SYS_unshare, 0, REFUSE_WITH(EPERM), LOW_ANY(0, CLONE_NEW_ANY | CLONE_NEWTIME_BIT)),
 
 	RULE(SYS_socket, 0, REFUSE_WITH(EAFNOSUPPORT), LOW_IS(0, AF_ALG)),

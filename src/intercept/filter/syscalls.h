@@ -55,6 +55,8 @@ enum handler {
 	HANDLER_PRCTL,	 /* PR_SET_DUMPABLE, PR_GET_DUMPABLE; in a root view what changes credentials */
 	HANDLER_SET_ID,	 /* set*id, setgroups, capset in a root view */
 	HANDLER_MMAP_LOW, /* mmap fixed below GUARD_END: only a steered one is let through */
+	HANDLER_UMASK,
+	HANDLER_CLONE, /* a process that shares its parent's umask */
 	HANDLER_COUNT,
 };
 

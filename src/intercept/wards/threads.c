@@ -20,6 +20,7 @@
 /* Numbers of threads that live together are near each other: they spread over the sets. */
 #define SETS 128u
 #define WAYS 4u
+#define SHARED_MAX 64u
 
 /* `tid` is 0: free. */
 struct known {
@@ -40,6 +41,9 @@ struct set {
 
 struct threads {
 	_Atomic unsigned umask_age;
+	/* Processes with several threads that change their mask; SHARED_MAX of them: all processes. */
+	_Atomic unsigned shared_count;
+	_Atomic pid_t shared[SHARED_MAX];
 	struct set sets[SETS];
 };
 
@@ -151,9 +155,44 @@ unsigned threads_umask_age(const struct threads *threads)
 	return atomic_load(&threads->umask_age);
 }
 
-void threads_forget_umasks(struct threads *threads)
+void threads_umasks_are_shared(struct threads *threads)
 {
+	atomic_store(&threads->shared_count, SHARED_MAX);
 	atomic_fetch_add(&threads->umask_age, 1);
+}
+
+void threads_umask_changing(struct threads *threads, pid_t tid, pid_t tgid)
+{
+	struct set *set;
+
+	if (tgid) {
+		if (threads_umask_settled(threads, tgid)) {
+			unsigned at = atomic_fetch_add(&threads->shared_count, 1);
+
+			if (at < SHARED_MAX)
+				atomic_store(&threads->shared[at], tgid);
+			else
+				atomic_store(&threads->shared_count, SHARED_MAX);
+		}
+		/* After that: who has asked before remembers something outdated. */
+		atomic_fetch_add(&threads->umask_age, 1);
+		return;
+	}
+	set = lock_set(threads, tid);
+	for (unsigned i = 0; i < WAYS; i++)
+		if (set->known[i].tid == tid)
+			set->known[i].has_umask = false;
+	pthread_mutex_unlock(&set->lock);
+}
+
+bool threads_umask_settled(const struct threads *threads, pid_t tgid)
+{
+	unsigned count = atomic_load(&threads->shared_count);
+
+	for (unsigned i = 0; i < count && count < SHARED_MAX; i++)
+		if (atomic_load(&threads->shared[i]) == tgid)
+			return false;
+	return count < SHARED_MAX;
 }
 
 bool threads_umask(struct threads *threads, pid_t tid, mode_t *ret)

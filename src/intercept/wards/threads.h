@@ -32,8 +32,16 @@ bool threads_umask(struct threads *threads, pid_t tid, mode_t *ret);
 /* The value of threads_umask_age() from before the mask was read; an outdated one is not remembered. */
 void threads_remember_umask(struct threads *threads, pid_t tid, int pidfd, mode_t mask, unsigned age);
 unsigned threads_umask_age(const struct threads *threads);
-/* All masks may have changed. */
-void threads_forget_umasks(struct threads *threads);
+/*
+ * A mask is shared by those who share an fs_struct (clone(2), CLONE_FS). Before a call that changes it is let run:
+ * TGID: the caller's process if it has several threads, whose masks are not remembered from then on, since there is no
+ * telling when the change is made; else 0, and only its own thread TID is forgotten, which asks no sooner than it is over.
+ */
+void threads_umask_changing(struct threads *threads, pid_t tid, pid_t tgid);
+/* Processes share masks from now on: none is remembered any more. */
+void threads_umasks_are_shared(struct threads *threads);
+/* May a mask of a thread of TGID be remembered? To be asked after it was read. */
+bool threads_umask_settled(const struct threads *threads, pid_t tgid);
 
 /* The thread may be another's from now on (exec by a thread that takes its number), or have other credentials. */
 void threads_forget(struct threads *threads, pid_t tid);
