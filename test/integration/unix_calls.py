@@ -10,7 +10,7 @@ sendmmsg mediated, too.
 import os
 import shutil
 
-from escape_support import check, equal, main, make_removable
+from escape_support import ORDINARY, check, equal, main, make_removable
 
 POLICIES = {"no rule": [], "a rule": ["readonly /elsewhere/**"], "a hiding rule": ["hide /elsewhere/**", "mask **/elsewhere"]}
 # Which policies, and what must at least have been mediated with any of them, and with the hiding one.
@@ -21,13 +21,16 @@ PARTS = {
 }
 
 
-def run(esc, part, rules=None, mediated=()):
+def run(esc, part, rules=None, mediated=(), drop=False):
     path = os.path.join(esc.places[0].path, "unix")
     if os.path.exists(path):
         make_removable(path)
         shutil.rmtree(path)
     os.mkdir(path)
     argv = [esc.tool("unix_" + part), path]
+    if drop:
+        os.chmod(path, 0o777)
+        argv = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"] + argv
     result = esc.native(argv) if rules is None else esc.view(rules, argv, mediated)
     return result.stdout.splitlines()
 
@@ -50,6 +53,11 @@ def body(esc):
         for policy in policies:
             mediated = always | hiding if policy == "a hiding rule" else always
             compare(esc, f"{part} with {policy}", native, run(esc, part, POLICIES[policy], mediated))
+        if esc.uid == 0:
+            # Root that becomes somebody else inside, who may not look into what root may.
+            native = run(esc, part, None, (), True)
+            inside = run(esc, part, POLICIES["a hiding rule"], always | hiding, True)
+            compare(esc, f"{part} of another user", native, inside)
         print(f"   {part}: {len(native)} lines", flush=True)
 
 

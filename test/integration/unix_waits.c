@@ -181,7 +181,10 @@ static char state_of(pid_t pid)
 static void settle(pid_t pid)
 {
 	for (int asleep = 0, looks = 0; asleep < LOOKS && looks < 1000; looks++) {
-		asleep = state_of(pid) == 'S' ? asleep + 1 : 0;
+		char state = state_of(pid);
+		if (state == 'Z')
+			break; /* it did not wait for us */
+		asleep = state == 'S' ? asleep + 1 : 0;
 		rest(PAUSE);
 	}
 }
