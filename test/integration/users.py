@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 from escape_support import Escape, check, equal, failures, make_removable
 
@@ -278,9 +279,65 @@ def umasks(esc):
     compare(esc, "umask", lambda path: [esc.python, "-uc", UMASK, path], {"openat": 50, "mkdir": 50, "umask": 20, "clone": 2})
 
 
+DAEMON = """import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+time.sleep(0.05)
+open(sys.argv[1] + '.new', 'w').write(str(os.getpid()))
+os.rename(sys.argv[1] + '.new', sys.argv[1])
+while not os.path.exists(sys.argv[1] + '.stop'): time.sleep(0.01)
+os.mkdir(sys.argv[1] + '.served')
+"""
+
+
+def ancestors(esc):
+    """Everybody in a view stays a descendant of its supervisor, daemons too: where Yama asks for that they are served."""
+    path = os.path.join(fresh(esc, "work"), "pid")
+    view = subprocess.Popen([esc.scrim, "run", "--stats", os.path.join(esc.base, "yama"), "-r", RULES[0], "--", esc.python, "-c",
+                             DAEMON, path])
+    deadline = time.monotonic() + 60
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with open(path) as f:
+        pid = int(f.read())
+    chain = []
+    while pid > 1 and len(chain) < 50:
+        chain.append(pid)
+        with open(f"/proc/{pid}/stat") as f:
+            pid = int(f.read().rpartition(")")[2].split()[1])
+    names = [open(f"/proc/{p}/comm").read().strip() for p in chain]
+    check(view.pid in chain, f"the daemon descends from what was started: {names}")
+    equal(names[1], "scrim-reaper", f"its parent: {names}")
+    check(len(chain) > 3 and chain.index(view.pid) == 3, f"reaper, supervisor, front: {names}")
+    with open(path + ".stop", "w"):
+        pass
+    equal(view.wait(60), 0, "the view's end")
+    check(os.path.isdir(path + ".served"), "the daemon was served to its end")
+    scope = "/proc/sys/kernel/yama/ptrace_scope"
+    print(f"   Yama: {open(scope).read().strip() if os.path.exists(scope) else 'not in this kernel'}")
+
+
+def without_ptrace(esc):
+    """As root in many containers: ids stay, groups and capabilities may change, and nothing else is amiss."""
+    less = ["capsh", "--drop=cap_sys_ptrace", "--", "-c", 'exec "$@"', "sh"]
+    script = ("import os\n"
+              "def result(call, *args):\n"
+              "    try: call(*args); return 0\n"
+              "    except OSError as e: return e.errno\n"
+              "print(result(os.setgroups, [5, 6]), os.getgroups(), result(os.setresuid, 0, 0, 0), result(os.setresuid, 7, 7, 7))\n"
+              "os.system('id -u; id -G; cd /usr && pwd')\n")
+    native = esc.native(less + [esc.python, "-c", script]).stdout.splitlines()
+    inside = esc.native(less + [esc.scrim, "run", "-r", RULES[0], "--", esc.python, "-c", script]).stdout.splitlines()
+    equal(native, ["0 [5, 6] 0 0", "7", "0 5 6", "/usr"], "native")
+    equal(inside, ["0 [5, 6] 0 1", "0", "0 5 6", "/usr"], "inside")
+
+
 def main():
     esc = Escape(sys.argv)
-    parts = [who, umasks, agents] if esc.uid else [who, walk, race, programs, groups, rules_and_rights, umasks, agents]
+    parts = [who, umasks, agents, ancestors]
+    if not esc.uid:
+        parts += [walk, race, programs, groups, rules_and_rights, without_ptrace]
     for part in parts:
         if esc.only in (None, part.__name__):
             part(esc)
