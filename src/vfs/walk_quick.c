@@ -270,7 +270,8 @@ static int look_at_name(struct op *op, struct walk *walk, unsigned flags)
 	if (!walk->exists && fstat(walk->parent_fd, &parent) < 0)
 		return -errno;
 	/* Only the slow road knows its way about procfs, and about links. */
-	if (walk_strange_procfs(op, walk, walk->parent_fd, walk->exists ? &walk->stat : &parent) ||
+	if (walk_strange_procfs(op, walk, walk->fd >= 0 ? walk->fd : walk->parent_fd,
+				walk->exists ? &walk->stat : &parent) ||
 	    (walk->exists && S_ISLNK(walk->stat.st_mode) && (flags & WALK_FOLLOW)))
 		return -EAGAIN;
 	if (walk->exists)
