@@ -161,17 +161,20 @@ static int name_objects(struct worker *worker, struct steer_job *job)
 static int run_or_queue(struct worker *worker, const struct steer_job *job)
 {
 	int error = worker->hand ? 0 : steer_hand_new(worker->all->config.steer, &worker->hand);
+	bool by_hand = true;
 
 	if (error)
 		return error;
 	/* What follows is the supervisor's own to do; and a thread that is started inherits the rights of this one. */
 	notify_caller_return(&worker->caller);
-	/* It takes long, and somebody has to answer for the new image. */
-	if (job->kind == STEER_EXEC)
+	/* It takes long, and somebody has to answer for the new image: who would leave nobody behind does not do it. */
+	if (job->kind == STEER_EXEC) {
 		let_receive(worker->all, &worker->caller, WORKERS_MAX);
+		by_hand = atomic_load(&worker->all->receiving);
+	}
 	error = -EAGAIN;
 	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
-		error = steer_run(worker->hand, job);
+		error = by_hand ? steer_run(worker->hand, job) : steer_submit(worker->all->config.steer, job);
 		if (error == -EAGAIN)
 			sched_yield();
 	}
