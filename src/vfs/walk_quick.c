@@ -38,7 +38,7 @@ static bool is_absent(int error)
 
 /*
  * The text as one path without `.`, `..`, doubled or trailing slashes, behind what walk->path holds already; false
- * when it takes the slow road (also for `.` as a component, whose permission check would be lost).
+ * when it takes the slow road (also for a `.` that does not come first, whose permission check would be lost).
  */
 static bool normalise(struct walk *walk, const char *text, size_t len)
 {
@@ -57,7 +57,7 @@ static bool normalise(struct walk *walk, const char *text, size_t len)
 		if (n == 0)
 			break;
 		if (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))) {
-			if (n == 2 || p != text || q == end || q + 1 == end)
+			if (n == 2 || p != text)
 				return false;
 		} else if (n > NAME_MAX || walk_append(walk, p, n) != 0) {
 			return false;
@@ -68,12 +68,23 @@ static bool normalise(struct walk *walk, const char *text, size_t len)
 	return true;
 }
 
+/* `..` is never taken from a text: to be seen before anything is asked. */
+static bool goes_up(const char *text, size_t len)
+{
+	for (const char *p = text; (p = memmem(p, (size_t)(text + len - p), "..", 2)); p++) {
+		if ((p == text || p[-1] == '/') && (p[2] == '\0' || p[2] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* Where a text leads: the name by which the kernel finds it, from `dirfd`. */
 struct place {
 	const char *name;
 	int dirfd;    /* AT_FDCWD, or `start` */
 	int start;    /* where the caller's text starts, or -EBADF */
 	bool entered; /* this thread's working directory is where the caller's text starts */
+	bool start_itself; /* the text names nothing beneath where it starts: ".", "/" */
 };
 
 static void leave(struct op *op, struct place *place)
@@ -117,18 +128,20 @@ static int judge_text(struct op *op, struct walk *walk, int dirfd, const char *t
 	size_t base = 1;
 
 	*place = (struct place){.dirfd = AT_FDCWD, .start = -EBADF};
-	if (atomic_load_explicit(&no_openat2, memory_order_relaxed))
+	if (atomic_load_explicit(&no_openat2, memory_order_relaxed) || goes_up(text, len))
 		return -EAGAIN;
 	if (text[0] == '/') {
 		walk->path[0] = '/';
+		walk->path[1] = '\0';
 		walk->path_len = 1;
 	} else {
 		if (enter(op, walk, dirfd, place) < 0)
 			return -EAGAIN;
 		base = walk->path_len;
 	}
-	if (!normalise(walk, text, len) || walk->path_len == base || walk_under_proc(walk))
+	if (!normalise(walk, text, len) || walk_under_proc(walk))
 		return -EAGAIN;
+	place->start_itself = walk->path_len == base;
 	/* How one came to stand where a relative text starts is nobody's question, but there one must be. */
 	match_path(op->view->policy, walk->path, base, &walk->state);
 	walk_set_verdict(op, walk);
@@ -139,7 +152,9 @@ static int judge_text(struct op *op, struct walk *walk, int dirfd, const char *t
 	if (walk->verdict.visibility != VIS_SHOW)
 		return -EAGAIN;
 	place->name = walk->path;
-	if (text[0] != '/')
+	if (text[0] != '/' && place->start_itself)
+		place->name = ".";
+	else if (text[0] != '/')
 		place->name += base == 1 ? 1 : base + 1;
 	return 0;
 }
@@ -284,7 +299,7 @@ int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char 
 	struct place place;
 	int error = judge_text(op, walk, dirfd, text, len, &place);
 
-	if (!error && walk->slash && (flags & WALK_FILE))
+	if (!error && (place.start_itself || (walk->slash && (flags & WALK_FILE))))
 		error = -EAGAIN;
 	if (!error)
 		error = open_parent(walk, &place);
