@@ -26,6 +26,7 @@
 #include "guard.h"
 #include "guest.h"
 #include "intercept/handlers.h"
+#include "intercept/notify_caller.h"
 #include "vfs/view.h"
 
 #define ORDINARY_ID 65534
@@ -44,7 +45,41 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 static char directory[256];
 static struct view *view;
 static struct policy *policy;
-static struct guest guest = {.caller.ops = &guest_ops, .cwd_fd = -EBADF, .token = TOKEN};
+/* Some handlers take it for the caller of a notification and hand on what they find there, to the stubs below. */
+static union {
+	struct guest guest;
+	struct notify_caller notified;
+} the_caller = {.guest = {.caller.ops = &guest_ops, .cwd_fd = -EBADF, .token = TOKEN}};
+
+void wards_changing(struct wards *wards, pid_t tid)
+{
+	(void)wards;
+	(void)tid;
+}
+
+bool wards_may_change_ids(const struct wards *wards)
+{
+	(void)wards;
+	return true;
+}
+
+bool wards_may_set_securebits(const struct wards *wards, unsigned long bits)
+{
+	(void)wards;
+	return bits % 2;
+}
+
+void threads_umask_changing(struct threads *threads, pid_t tid, pid_t tgid)
+{
+	(void)threads;
+	(void)tid;
+	(void)tgid;
+}
+
+void threads_umasks_are_shared(struct threads *threads)
+{
+	(void)threads;
+}
 static struct op op;
 static int peer = -EBADF;
 static unsigned base_count;
@@ -214,13 +249,13 @@ static void open_descriptors(void)
 	};
 
 	_Static_assert(ARRAY_LEN(fds) == GUEST_FDS, "one for each");
-	memcpy(guest.fds, fds, sizeof(fds));
+	memcpy(the_caller.guest.fds, fds, sizeof(fds));
 	for (int i = 0; i < GUEST_FDS; i++)
-		require(guest.fds[i] >= 0 || i == GUEST_UNIX || i == GUEST_WATCH);
-	require(fstat(guest.fds[8], &stat) == 0);
+		require(the_caller.guest.fds[i] >= 0 || i == GUEST_UNIX || i == GUEST_WATCH);
+	require(fstat(the_caller.guest.fds[8], &stat) == 0);
 	guard_touchable = stat.st_ino;
-	guest.cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	require(guest.cwd_fd >= 0);
+	the_caller.guest.cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	require(the_caller.guest.cwd_fd >= 0);
 }
 
 /* Those whose state an input could leave behind are made anew for each. */
@@ -229,25 +264,25 @@ static void open_passing(void)
 	int pair[2];
 
 	require(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0);
-	guest.fds[GUEST_UNIX] = pair[0];
+	the_caller.guest.fds[GUEST_UNIX] = pair[0];
 	peer = pair[1];
 	/* There are not many of them for one user; without one it is a bad descriptor. */
-	guest.fds[GUEST_WATCH] = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	the_caller.guest.fds[GUEST_WATCH] = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 }
 
 static void close_passing(void)
 {
 	static const int flags[GUEST_FDS] = {[GUEST_PIPE] = O_NONBLOCK, [8] = O_APPEND};
 
-	guest.fds[GUEST_UNIX] = safe_close(guest.fds[GUEST_UNIX]);
-	guest.fds[GUEST_WATCH] = safe_close(guest.fds[GUEST_WATCH]);
+	the_caller.guest.fds[GUEST_UNIX] = safe_close(the_caller.guest.fds[GUEST_UNIX]);
+	the_caller.guest.fds[GUEST_WATCH] = safe_close(the_caller.guest.fds[GUEST_WATCH]);
 	peer = safe_close(peer);
 	for (int i = 0; i < GUEST_FDS; i++) {
-		if (guest.fds[i] >= 0)
-			fcntl(guest.fds[i], F_SETFL, flags[i]);
+		if (the_caller.guest.fds[i] >= 0)
+			fcntl(the_caller.guest.fds[i], F_SETFL, flags[i]);
 	}
-	lseek(guest.fds[GUEST_DIRECTORY], 0, SEEK_SET);
-	lseek(guest.fds[10], 0, SEEK_SET);
+	lseek(the_caller.guest.fds[GUEST_DIRECTORY], 0, SEEK_SET);
+	lseek(the_caller.guest.fds[10], 0, SEEK_SET);
 }
 
 static void check_tree(void)
@@ -340,7 +375,7 @@ static uint64_t argument(const uint8_t *bytes)
 	case 0:
 		return value;
 	case 1: /* in the caller's memory, or just behind it */
-		return GUEST_BASE + value % (guest.size + 1);
+		return GUEST_BASE + value % (the_caller.guest.size + 1);
 	case 2:
 		return -value;
 	case 3: /* anywhere */
@@ -371,12 +406,12 @@ static void call(const struct syscall_row *row, const uint64_t args[6])
 	struct outcome out;
 
 	outcome_init(&out);
-	op_begin(&op, view, &guest.caller, row->nr);
+	op_begin(&op, view, &the_caller.guest.caller, row->nr);
 	guard_on = true;
 	int error = handler_table[row->handler](&op, row->nr, args, &out);
 	guard_on = false;
 	check_outcome(error, &out);
-	require(guest.looks <= LOOKS_MAX);
+	require(the_caller.guest.looks <= LOOKS_MAX);
 	outcome_release(&out);
 	walk_release(&op.walk[0]);
 	walk_release(&op.walk[1]);
@@ -393,7 +428,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_tree();
 	make_view();
 	open_descriptors();
-	guest.caller.tid = gettid();
+	the_caller.guest.caller.tid = gettid();
 	walk_init(&op.walk[0]);
 	walk_init(&op.walk[1]);
 	return 0;
@@ -404,7 +439,7 @@ static void warm_up(void)
 {
 	const uint64_t args[6] = {GUEST_BASE, PATH_MAX};
 
-	guest.size = 0;
+	the_caller.guest.size = 0;
 	signal(SIGXFSZ, SIG_IGN); /* libFuzzer takes it for the end */
 	call(syscall_by_name("getcwd"), args);
 	base_count = count_unmasked();
@@ -421,13 +456,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		warm_up();
 	const struct syscall_row *row = choose(data[0] | (unsigned)data[1] << 8);
 	/* Of its own size, so that a byte too far is seen; zeroes behind the input, for what is written to. */
-	guest.size = size - HEADER_BYTES + (size_t)(data[2] >> 3) * 64;
-	guest.memory = calloc(1, guest.size + !guest.size);
-	memcpy(guest.memory, data + HEADER_BYTES, size - HEADER_BYTES);
-	guest.restless = data[2] & 1;
-	guest.gone = data[2] & 2;
-	guest.mask = data[2] & 4 ? 0777 : 022;
-	guest.looks = 0;
+	the_caller.guest.size = size - HEADER_BYTES + (size_t)(data[2] >> 3) * 64;
+	the_caller.guest.memory = calloc(1, the_caller.guest.size + !the_caller.guest.size);
+	memcpy(the_caller.guest.memory, data + HEADER_BYTES, size - HEADER_BYTES);
+	the_caller.guest.restless = data[2] & 1;
+	the_caller.guest.gone = data[2] & 2;
+	the_caller.guest.mask = data[2] & 4 ? 0777 : 022;
+	the_caller.guest.looks = 0;
 	for (int i = 0; i < 6; i++)
 		args[i] = argument(data + 3 + 4 * i);
 
@@ -435,9 +470,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	call(row, args);
 	close_passing();
 	check_tree();
-	free(guest.memory);
+	free(the_caller.guest.memory);
 	if (row->handler == HANDLER_FTRUNCATE || row->handler == HANDLER_FALLOCATE)
-		require(ftruncate(guest.fds[GUEST_OPEN], 2) == 0);
+		require(ftruncate(the_caller.guest.fds[GUEST_OPEN], 2) == 0);
 	unsigned count = count_all();
 	require(count == usual || count_unmasked() == base_count);
 	usual = count;

@@ -162,6 +162,19 @@ static int guest_validate(struct caller *caller)
 	return guest_of(caller)->gone ? -ESRCH : 0;
 }
 
+static uint64_t guest_size_limit(struct caller *caller)
+{
+	(void)caller;
+	return 4096;
+}
+
+/* Nobody takes it. */
+static void guest_signal(struct caller *caller, int number)
+{
+	(void)caller;
+	(void)number;
+}
+
 const struct caller_ops guest_ops = {
 	.read = guest_read,
 	.write = guest_write,
@@ -174,6 +187,8 @@ const struct caller_ops guest_ops = {
 	.share_fd = guest_share_fd,
 	.umask = guest_umask,
 	.tgid = guest_tgid,
+	.size_limit = guest_size_limit,
+	.signal = guest_signal,
 	.in_view = guest_in_view,
 	.validate = guest_validate,
 };
