@@ -279,6 +279,37 @@ def umasks(esc):
     compare(esc, "umask", lambda path: [esc.python, "-uc", UMASK, path], {"openat": 50, "mkdir": 50, "umask": 20, "clone": 2})
 
 
+THREAD_EXEC = """import ctypes, os, sys, threading, time
+libc = ctypes.CDLL(None)
+open(sys.argv[1] + '/secret', 'w').close()
+os.chmod(sys.argv[1] + '/secret', 0o600)
+libc.syscall(122, 0)
+for _ in range(5): os.stat(sys.argv[1] + '/secret')
+def other():
+    libc.syscall(117, 1001, 1001, 1001)
+    try: open(sys.argv[1] + '/secret'); print('thread: opened')
+    except OSError as e: print('thread:', e.errno)
+    sys.stdout.flush()
+    os.execv('/bin/sh', ['sh', '-c', 'cat "$0/secret"; chmod 644 "$0/secret"; rm -f "$0/secret"; id -u; '
+             'test $$ = $1 && echo same', sys.argv[1], str(os.getpid())])
+os.dup2(1, 2)
+threading.Thread(target=other).start()
+until = time.monotonic() + 20
+while time.monotonic() < until: os.stat(sys.argv[1] + '/secret')
+print('still here')
+"""
+
+
+def thread_exec(esc):
+    """A thread that has dropped executes and becomes the process: nothing is left of what its first thread was allowed."""
+    for _ in range(5):
+        native, _ = compare(esc, "exec by a thread", lambda path: [esc.python, "-c", THREAD_EXEC, path],
+                            {"setresuid": 1, "setfsuid": 1, "newfstatat": 5},
+                            clean=lambda text: text.replace(esc.places[0].path, ""))
+        lines = native.stdout.splitlines()
+        equal([lines[0], len(lines), lines[-2:]], ["thread: 13", 6, ["1001", "same"]], f"natively: {lines}")
+
+
 DAEMON = """import os, sys, time
 if os.fork(): os._exit(0)
 os.setsid()
@@ -337,7 +368,8 @@ def main():
     esc = Escape(sys.argv)
     parts = [who, umasks, agents, ancestors]
     if not esc.uid:
-        parts += [walk, race, programs, groups, rules_and_rights, without_ptrace]
+        parts += [walk, race, programs, groups, rules_and_rights, thread_exec,
+                  without_ptrace]
     for part in parts:
         if esc.only in (None, part.__name__):
             part(esc)
