@@ -281,7 +281,8 @@ def umasks(esc):
 
 THREAD_EXEC = """import ctypes, os, sys, threading, time
 libc = ctypes.CDLL(None)
-open(sys.argv[1] + '/secret', 'w').close()
+with open(sys.argv[1] + '/secret', 'w') as f: f.write('text' + chr(10))
+os.mkdir(sys.argv[1] + '/closed', 0o700)
 os.chmod(sys.argv[1] + '/secret', 0o600)
 libc.syscall(122, 0)
 for _ in range(5): os.stat(sys.argv[1] + '/secret')
@@ -290,8 +291,9 @@ def other():
     try: open(sys.argv[1] + '/secret'); print('thread: opened')
     except OSError as e: print('thread:', e.errno)
     sys.stdout.flush()
-    os.execv('/bin/sh', ['sh', '-c', 'cat "$0/secret"; chmod 644 "$0/secret"; rm -f "$0/secret"; id -u; '
-             'test $$ = $1 && echo same', sys.argv[1], str(os.getpid())])
+    # All by the shell itself: a child would be another thread.
+    os.execv('/bin/sh', ['sh', '-c', 'read x < "$0/secret" && echo read; true >> "$0/secret"; cd "$0/closed"; '
+             'test -r "$0/secret" && echo readable; id -u; test $$ = $1 && echo same', sys.argv[1], str(os.getpid())])
 os.dup2(1, 2)
 threading.Thread(target=other).start()
 until = time.monotonic() + 20
