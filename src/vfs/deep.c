@@ -16,6 +16,7 @@
 #include "vfs/fdpath.h"
 
 #define LEVELS_MAX 4096
+#define LEVELS_AT_ONCE 1024 /* of "../", in a text shorter than PATH_MAX */
 #define ELLIPSIS "/..."
 /* What is told of the place leaves room for a whole relative path behind it. */
 #define TOLD_MAX (PATH_MAX - NAME_MAX)
@@ -79,39 +80,106 @@ static int find_entry(int dir, const struct stat *child, bool by_number, struct 
 	return -ENAMETOOLONG;
 }
 
-/* Up to the first directory with a path; with NAMES, those of the levels in between. */
-static int climb(int fd, struct names *names, char *path, size_t cap, size_t *ret_len)
+/* An O_PATH descriptor of the directory LEVELS above FD. */
+static int above(int fd, int levels, int *ret_fd)
 {
+	char up[3 * LEVELS_AT_ONCE + 1];
 	_cleanup_close_ int cur = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (cur < 0)
 		return -errno;
-	for (int level = 0; level < LEVELS_MAX; level++) {
+	for (int i = 0; i < LEVELS_AT_ONCE; i++)
+		memcpy(up + 3 * i, "../", 3);
+	while (levels > 0) {
+		int now = levels < LEVELS_AT_ONCE ? levels : LEVELS_AT_ONCE;
+		int next;
+
+		up[3 * now] = '\0';
+		next = openat(cur, up, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (next < 0)
+			return -EACCES;
+		safe_close(cur);
+		cur = next;
+		levels -= now;
+	}
+	*ret_fd = steal_fd(&cur);
+	return 0;
+}
+
+/* The path of the directory LEVELS above FD: its length, or a negative errno; -ENAMETOOLONG only for its path's sake. */
+static int path_above(int fd, int levels, char *path, size_t cap)
+{
+	_cleanup_close_ int dir = -EBADF;
+	bool detached;
+	int len = above(fd, levels, &dir);
+
+	if (len < 0)
+		return len;
+	len = fd_path(dir, path, cap, &detached);
+	return len >= 0 && detached ? -ENOENT : len;
+}
+
+/*
+ * How many levels above FD the first directory with a path is, that path in PATH. What is above a directory with a path
+ * has one too, so that few have to be asked, and not one for each level.
+ */
+static int find_path(int fd, char *path, size_t cap, size_t *ret_len, int *ret_levels)
+{
+	int low = 0, high = 1, len;
+
+	while (path_above(fd, high, path, cap) == -ENAMETOOLONG) {
+		if (high == LEVELS_MAX)
+			return -ENAMETOOLONG;
+		low = high;
+		high = high * 2 < LEVELS_MAX ? high * 2 : LEVELS_MAX;
+	}
+	/* What cannot be reached is far above what we look for, or the answer. */
+	while (high - low > 1) {
+		int middle = low + (high - low) / 2;
+
+		if (path_above(fd, middle, path, cap) == -ENAMETOOLONG)
+			low = middle;
+		else
+			high = middle;
+	}
+	/* The last one that was asked need not be the one. */
+	len = path_above(fd, high, path, cap);
+	if (len < 0)
+		return -ENAMETOOLONG;
+	*ret_len = (size_t)len;
+	*ret_levels = high;
+	return 0;
+}
+
+/* The names of the LEVELS above FD, and the path of the directory that holds the last of them. */
+static int climb(int fd, int levels, struct names *names, char *path, size_t cap, size_t *ret_len)
+{
+	_cleanup_close_ int cur = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	bool detached;
+	int len;
+
+	if (cur < 0)
+		return -errno;
+	for (int level = 0; level < levels; level++) {
 		_cleanup_close_ int parent = openat(cur, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		struct stat child;
-		bool detached;
-		int error, len;
+		int error;
 
 		if (parent < 0 || fstat(cur, &child) < 0)
 			return -ENAMETOOLONG;
-		if (names) {
-			error = find_entry(parent, &child, true, names);
-			if (error == -ENAMETOOLONG)
-				error = find_entry(parent, &child, false, names);
-			if (error)
-				return error;
-		}
-		len = fd_path(parent, path, cap, &detached);
-		if (len >= 0 && !detached) {
-			*ret_len = (size_t)len;
-			return 0;
-		}
-		if (len != -ENAMETOOLONG)
-			return len < 0 ? len : -ENAMETOOLONG;
+		error = find_entry(parent, &child, true, names);
+		if (error == -ENAMETOOLONG)
+			error = find_entry(parent, &child, false, names);
+		if (error)
+			return error;
 		safe_close(cur);
 		cur = steal_fd(&parent);
 	}
-	return -ENAMETOOLONG;
+	len = fd_path(cur, path, cap, &detached);
+	if (len < 0 || detached)
+		return -ENAMETOOLONG;
+	*ret_len = (size_t)len;
+	return 0;
 }
 
 /* Cut PATH to whole components that leave room. */
@@ -132,19 +200,19 @@ int deep_place(const struct policy *policy, int fd, struct match_state *ret, cha
 	struct names names = {0};
 	struct stat stat;
 	size_t len;
-	int error;
+	int error, levels;
 
 	if (fstat(fd, &stat) < 0)
 		return -errno;
 	if (!S_ISDIR(stat.st_mode))
 		return -ENAMETOOLONG;
-	error = climb(fd, NULL, path, cap, &len);
+	error = find_path(fd, path, cap, &len, &levels);
 	if (error)
 		return error;
 	match_path(policy, path, len, ret);
 	if (ret->count) {
 		/* Rules can match below: what the levels are called counts. */
-		error = climb(fd, &names, path, cap, &len);
+		error = climb(fd, levels, &names, path, cap, &len);
 		storage = names.text;
 		if (error)
 			return error;
