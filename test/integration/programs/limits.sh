@@ -74,3 +74,29 @@ except OSError as error:
 		stat -c %s grown
 	done
 done
+# A place too deep for a path, below a directory that can be searched no longer: relative names go on working.
+python3 - <<'END'
+import os
+
+name = "d" * 200
+os.mkdir("top")
+top = os.open("top", os.O_RDONLY)
+os.chdir("top")
+for level in range(60):
+    os.mkdir(name)
+    os.chdir(name)
+for mode in (0o700, 0):
+    os.fchmod(top, mode)
+    place = f"of {mode:o}"
+    os.mkdir(place)
+    with open(f"{place}/file", "w") as file:
+        file.write(place)
+    os.rename(f"{place}/file", "moved")
+    os.symlink(f"../../{name}/moved", f"{place}/link")
+    print(os.stat(f"{place}/link").st_size, sorted(os.listdir(".")), os.path.exists(f"{place}/hidden-file"))
+    os.chdir(place)
+    print(os.stat("..").st_nlink, os.access("../moved", os.W_OK))
+    os.chdir("..")
+os.fchmod(top, 0o700)
+END
+rm -rf top
