@@ -25,6 +25,7 @@ refused=" wait_killable seccomp ptrace pidfd_open "
 # The tests that would notice first.
 most_concerned() {
 	case $1 in
+	statx) echo '|^unit\.vfs_stat$' ;;
 	openat2) echo '^(escape\.hide|unit\.vfs_open|integration\.program_tar\.tmpfs)$' ;;
 	process_vm) echo '^(escape\.hide\.user|integration\.program_find\.tmpfs|unit\.memory)$' ;;
 	docker) echo '^(escape\.(hide|append\.user)|integration\.(process_calls|program_(tar|find)\.tmpfs))$' ;;

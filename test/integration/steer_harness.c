@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -141,8 +142,7 @@ static int install_filter(void)
 
 static bool read_caller(pid_t tid, uint64_t address, void *bytes, size_t size)
 {
-	struct iovec local = {bytes, size}, remote = {(void *)address, size};
-	return process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+	return memory_read(tid, address, bytes, size) == (ssize_t)size;
 }
 
 static bool read_text(pid_t tid, uint64_t address, char *text, size_t size)
@@ -152,8 +152,7 @@ static bool read_text(pid_t tid, uint64_t address, char *text, size_t size)
 		size_t chunk = 4096 - ((address + have) & 4095);
 		if (chunk > size - have)
 			chunk = size - have;
-		struct iovec local = {text + have, chunk}, remote = {(void *)(address + have), chunk};
-		ssize_t got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+		ssize_t got = memory_read(tid, address + have, text + have, chunk);
 		if (got <= 0)
 			return false;
 		if (memchr(text + have, 0, (size_t)got))

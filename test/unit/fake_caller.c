@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 
 #define PAGE 4096
 
@@ -22,18 +22,14 @@ static struct fake_caller *fake_of(struct caller *caller)
 /* Through the kernel, so that a bad address is an error and not a signal. */
 static int fake_read(struct caller *caller, uint64_t address, void *ret, size_t len)
 {
-	struct iovec local = {ret, len}, remote = {(void *)(uintptr_t)address, len};
-
 	(void)caller;
-	return len == 0 || process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
+	return len == 0 || memory_read(getpid(), address, ret, len) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 static int fake_write(struct caller *caller, uint64_t address, const void *bytes, size_t len)
 {
-	struct iovec local = {(void *)(uintptr_t)bytes, len}, remote = {(void *)(uintptr_t)address, len};
-
 	(void)caller;
-	return len == 0 || process_vm_writev(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
+	return len == 0 || memory_write(getpid(), address, bytes, len) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 static ssize_t fake_read_string(struct caller *caller, uint64_t address, char *ret, size_t cap)

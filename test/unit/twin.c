@@ -258,11 +258,12 @@ void twin_compare(struct twin *t, const char *what)
 
 long twin_same_(struct twin *t, const char *what, int nr, const uint64_t args[6])
 {
-	long native = twin_native_(t, nr, args), inside = twin_inside_(t, nr, args);
+	long native = twin_native_(t, nr, args), inside;
 
 	/* No view ever sees it. */
 	if (native == -ENOSYS && without_call(nr))
 		return native;
+	inside = twin_inside_(t, nr, args);
 	if (native != inside)
 		fail_msg("%s: natively %ld (%s), inside %ld (%s)", what, native, native < 0 ? strerror((int)-native) : "",
 			 inside, inside < 0 ? strerror((int)-inside) : "");
