@@ -25,7 +25,6 @@ refused=" wait_killable seccomp ptrace pidfd_open "
 # The tests that would notice first.
 most_concerned() {
 	case $1 in
-	statx) echo '|^unit\.vfs_stat$' ;;
 	openat2) echo '^(escape\.hide|unit\.vfs_open|integration\.program_tar\.tmpfs)$' ;;
 	process_vm) echo '^(escape\.hide\.user|integration\.program_find\.tmpfs|unit\.memory)$' ;;
 	docker) echo '^(escape\.(hide|append\.user)|integration\.(process_calls|program_(tar|find)\.tmpfs))$' ;;
@@ -42,6 +41,7 @@ need_it() {
 	case $1 in
 	docker) echo '|^(integration\.filter_calls|escape\.procfs|steer\.)' ;;     # fetch a listener; mount
 	pidfd_getfd) echo '|^(integration\.filter_calls|steer\.)' ;;
+	statx) echo '|^unit\.vfs_stat$' ;;
 	openat2) echo '|^unit\.vfs_exec$' ;; # changes its mount namespace beneath a view of its own
 	esac
 }
