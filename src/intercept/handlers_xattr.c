@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "intercept/handlers.h"
 #include "vfs/early.h"
@@ -104,6 +106,19 @@ static int remove_xattr(struct op *op, int dirfd, uint64_t path, int at_flags, u
 	return early ? early : error;
 }
 
+/*
+ * Since Linux 6.13 (path_getxattrat() in fs/xattr.c) AT_FDCWD in place of a descriptor is the working directory. Whether
+ * it is on this kernel shows in a call of our own. True: OP has the empty path that stands for it.
+ */
+static bool is_working_directory(struct op *op, int fd)
+{
+	if (fd != AT_FDCWD || (syscall(SYS_fgetxattr, AT_FDCWD, "user.scrim", NULL, 0) < 0 && errno == EBADF))
+		return false;
+	op->text[0][0] = '\0';
+	op->text_len[0] = 0;
+	return true;
+}
+
 HANDLER(handle_setxattr)
 {
 	(void)nr;
@@ -119,6 +134,8 @@ HANDLER(handle_lsetxattr)
 HANDLER(handle_fsetxattr)
 {
 	(void)nr;
+	if (is_working_directory(op, (int)args[0]))
+		return vfs_setxattr(op, AT_FDCWD, AT_EMPTY_PATH, args[1], args[2], args[3], (int)args[4], out);
 	return vfs_fsetxattr(op, (int)args[0], args[1], args[2], args[3], (int)args[4], out);
 }
 
@@ -148,6 +165,8 @@ HANDLER(handle_lgetxattr)
 HANDLER(handle_fgetxattr)
 {
 	(void)nr;
+	if (is_working_directory(op, (int)args[0]))
+		return vfs_getxattr(op, AT_FDCWD, AT_EMPTY_PATH, args[1], args[2], args[3], out);
 	return vfs_fgetxattr(op, (int)args[0], args[1], args[2], args[3], out);
 }
 
@@ -179,6 +198,8 @@ HANDLER(handle_llistxattr)
 HANDLER(handle_flistxattr)
 {
 	(void)nr;
+	if (is_working_directory(op, (int)args[0]))
+		return vfs_listxattr(op, AT_FDCWD, AT_EMPTY_PATH, args[1], args[2], out);
 	return vfs_flistxattr(op, (int)args[0], args[1], args[2], out);
 }
 
@@ -203,6 +224,8 @@ HANDLER(handle_lremovexattr)
 HANDLER(handle_fremovexattr)
 {
 	(void)nr;
+	if (is_working_directory(op, (int)args[0]))
+		return vfs_removexattr(op, AT_FDCWD, AT_EMPTY_PATH, args[1], out);
 	return vfs_fremovexattr(op, (int)args[0], args[1], out);
 }
 

@@ -45,7 +45,7 @@ static int change_mode(struct op *op, const struct walk *walk, mode_t mode, stru
 		return error;
 	/* As kernels since 6.6 say it for every file system; older ones changed some of them. */
 	if (S_ISLNK(walk->stat.st_mode))
-		return -EOPNOTSUPP;
+		return fd_readonly(walk->fd) ? -EROFS : -EOPNOTSUPP;
 	return done(chmod(fd_name(walk->fd, name), mode), out);
 }
 

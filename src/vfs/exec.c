@@ -152,15 +152,24 @@ static int resolve_named(struct op *op, struct walk *walk, const char *text)
 	return error ? error : approve(op, walk);
 }
 
+/*
+ * do_open_execat(): a file that is open for writing is ETXTBSY before its format matters. The kernel alone knows, and
+ * never gets to execute a file that fails here, or that is handed to an interpreter.
+ */
+static int busy_or(const struct attempt *a, int error)
+{
+	return check_by_kernel(a->file->fd) == -ETXTBSY ? -ETXTBSY : error;
+}
+
 /* `file` is not executed but handed to an interpreter, which becomes `file`. REWRITE is the attempt's next. */
 static int follow(struct attempt *a, const struct rewrite *rewrite, int dirfd)
 {
-	/* A writer of the file is seen by the kernel alone, which never gets to execute it here. */
-	if (check_by_kernel(a->file->fd) == -ETXTBSY)
-		return -ETXTBSY;
+	int error = busy_or(a, 0);
+	if (error)
+		return error;
 	if (a->unreachable && closes_on_exec(a->op, dirfd))
 		return -ENOENT;
-	int error = resolve_named(a->op, a->other, rewrite->interpreter);
+	error = resolve_named(a->op, a->other, rewrite->interpreter);
 	if (error)
 		return error;
 	if (a->opens_binary) {
@@ -253,11 +262,11 @@ static int follow_formats(struct attempt *a, int dirfd)
 			continue;
 		}
 		int error = elf_read_head(fd, a->head, a->head_len, &elf);
-		if (error == -ENOEXEC)
-			return refuse_format(a);
-		if (error)
-			return error;
-		return elf.has_interp ? check_interp(a, elf.interp) : 0;
+		if (!error && elf.has_interp)
+			error = check_interp(a, elf.interp);
+		else if (error == -ENOEXEC)
+			error = refuse_format(a);
+		return error ? busy_or(a, error) : 0;
 	}
 }
 

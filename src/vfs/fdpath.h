@@ -27,3 +27,6 @@ int fd_path(int fd, char *path, size_t cap, bool *ret_detached);
 
 /* The id of the mount that FD was reached through (statx(2)); 0 where the kernel does not say (before 5.8). */
 uint64_t fd_mount(int fd);
+
+/* The file system or mount that FD was reached through is really read-only, whatever the rules say. */
+bool fd_readonly(int fd);

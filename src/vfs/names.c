@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,14 +53,6 @@ static const char *name_text(const struct walk *walk, char text[NAME_TEXT_MAX])
 	text[walk->name_len] = walk->slash ? '/' : '\0';
 	text[walk->name_len + walk->slash] = '\0';
 	return text;
-}
-
-/* The file system or mount is really read-only: that comes before anything about the name. */
-static bool really_readonly(int fd)
-{
-	struct statvfs fs;
-
-	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
 }
 
 /*
@@ -218,7 +209,7 @@ static int check_remove(struct op *op, const struct walk *walk, bool rmdir_call)
 	int error;
 
 	if (!is_plain(walk)) {
-		if (really_readonly(walk->parent_fd))
+		if (fd_readonly(walk->parent_fd))
 			return -EROFS;
 		if (!is_shown(walk) || walk->verdict.write == WRITE_READONLY)
 			return judge(op, walk, INTENT_REMOVE);
@@ -235,7 +226,7 @@ static int check_remove(struct op *op, const struct walk *walk, bool rmdir_call)
 			return -EISDIR;
 	}
 	if (rmdir_call && is_directory(walk) && match_is_anchor(op->view->policy, &walk->state))
-		return op_refuse(op, walk, REFUSAL_HIDDEN, RULE_NONE, -EBUSY);
+		return fd_readonly(walk->parent_fd) ? -EROFS : op_refuse(op, walk, REFUSAL_HIDDEN, RULE_NONE, -EBUSY);
 	return 0;
 }
 
@@ -307,6 +298,14 @@ static bool same_object(const struct walk *a, const struct walk *b)
 	return a->exists && b->exists && a->stat.st_dev == b->stat.st_dev && a->stat.st_ino == b->stat.st_ino;
 }
 
+/* ERROR, unless the directory of the name was removed: in such a one the kernel looks for nothing (lookup_one_qstr_excl()). */
+static int or_gone(const struct walk *walk, int error)
+{
+	struct stat parent;
+
+	return fstat(walk->parent_fd, &parent) == 0 && parent.st_nlink == 0 ? -ENOENT : error;
+}
+
 bool early_cut_name(struct op *op, unsigned which)
 {
 	char *text = op->text[which];
@@ -355,7 +354,7 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 		return -EBUSY;
 	if (to->last != LAST_NAME)
 		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (really_readonly(from->parent_fd))
+	if (fd_readonly(from->parent_fd))
 		return -EROFS;
 	if (too_long[0])
 		return -ENAMETOOLONG;
@@ -366,7 +365,7 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 	if (!from->exists)
 		return -ENOENT;
 	if (too_long[1])
-		return -ENAMETOOLONG;
+		return or_gone(to, -ENAMETOOLONG);
 	if (!is_shown(to))
 		return judge(op, to, target);
 	if (to->exists && (flags & RENAME_NOREPLACE))
@@ -375,7 +374,7 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 		return -ENOENT;
 	error = kernel_rename_errors(from, to, flags);
 	if (error)
-		return error;
+		return or_gone(to, error);
 	if (same_object(from, to))
 		return RENAME_NOTHING;
 	error = judge(op, from, INTENT_MOVE);

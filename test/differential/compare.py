@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two traces: the same, but for what docs/PARITY.md says that it cannot be."""
+
+import os
+import re
+
+OBJECT = re.compile(r"#(\d+)")
+STATUS = re.compile(r"fl:(0x[0-9a-f]+)")
+
+
+class Objects:
+    """Which object of one side is which of the other. The number of a file that is gone may be used again for another one
+    (not on tmpfs): then a pair may be new, if anything was freed since the old one was seen."""
+
+    def __init__(self, strict):
+        self.strict = strict
+        self.freed = 0
+        self.pairs = ({}, {})
+        self.seen = {}
+
+    def same(self, native, inside):
+        if self.pairs[0].get(native) != inside or self.pairs[1].get(inside) != native:
+            for number, pairs in ((native, self.pairs[0]), (inside, self.pairs[1])):
+                if number in pairs and (self.strict or self.seen[id(pairs), number] == self.freed):
+                    return False
+            self.pairs[0][native] = inside
+            self.pairs[1][inside] = native
+        self.seen[id(self.pairs[0]), native] = self.seen[id(self.pairs[1]), inside] = self.freed
+        return True
+
+
+def without_nofollow(native, inside):
+    """PARITY, F_GETFL: O_NOFOLLOW may be missing inside."""
+    flags = [[int(word, 16) for word in STATUS.findall(line)] for line in (native, inside)]
+    if len(flags[0]) != len(flags[1]) or not flags[0]:
+        return native
+    for n, i in zip(*flags):
+        if n != i and n == i | os.O_NOFOLLOW:
+            native = native.replace(f"fl:{n:#x}", f"fl:{i:#x}")
+    return native
+
+
+def exec_of_bad_arguments(call, native, inside):
+    """PARITY, "exec: errors": what is wrong with the file, or with its interpreter, comes before EFAULT of the arguments."""
+    return call.startswith("execve") and re.search(r" argv\S* 0x[08]\b| 0x8\b", call) and native.endswith(" = -EFAULT") and " = -E" in inside
+
+
+def datagram(native, inside, call):
+    """PARITY, "sockets: order of errors": the name that a datagram goes to is looked up first."""
+    return call.startswith("sendto ") and re.search("= -(EFAULT|EMSGSIZE|EAGAIN)$", native) and \
+        re.search("= -(ENOENT|ENOTDIR|ECONNREFUSED|ELOOP|EACCES|ENAMETOOLONG|EPROTOTYPE)$", inside)
+
+
+def same_line(native, inside, objects, call):
+    if native != inside and datagram(native, inside, call):
+        return True
+    if native != inside and exec_of_bad_arguments(call, native, inside):
+        return True
+    if native != inside:
+        native = without_nofollow(native, inside)
+    if OBJECT.sub("#", native) != OBJECT.sub("#", inside):
+        return False
+    return all([objects.same(n, i) for n, i in zip(OBJECT.findall(native), OBJECT.findall(inside))])
+
+
+ADDRESS = re.compile(r'^(\d+ get\w+name = 0) length \d+ "\\x01\\x00(.*?)((?:\\x00)*)"')
+
+
+def bound_by_magic(native, inside, calls):
+    """PARITY, bind: of a text that leads through a magic link of procfs the last name is kept."""
+    n, i = ADDRESS.match(native), ADDRESS.match(inside)
+    if not n or not i or n.group(1) != i.group(1):
+        return False
+    # What does not fit into the buffer is not there to be compared.
+    if not n.group(2).rsplit("/", 1)[-1].startswith(i.group(2)) and n.group(3):
+        return False
+    return any(call.startswith("bind ") and re.search("/proc/|/dev/fd/|to-cwd", call) for call in calls)
+
+
+TIME = re.compile(r"\d+\.\d{9}|before|now")
+
+
+def executed(native, inside):
+    """PARITY, "extra events": a file's atime moves when its exec is considered, also where the exec then fails."""
+    n, i = native.split(" "), inside.split(" ")
+    others = [at for at in range(min(len(n), len(i))) if n[at] != i[at]]
+    for at in others:
+        if i[at] == "now" and all(TIME.fullmatch(word) for word in n[at:at + 3]) and len(n) == len(i):
+            n[at] = "now"
+            return " ".join(n)
+    return native
+
+
+def unreadable_program(native, inside, user):
+    """PARITY, "exec: unreadable programs": EACCES without privileges, for the program as for its interpreters."""
+    return user and re.match(r"\d+ execve", native) and inside.endswith(" = -EACCES")
+
+
+def compare(native, inside, lines, strict, user):
+    """None, or the first difference: (the call, its line natively, its line inside)."""
+    if native == inside:
+        return None
+    calls = [line for line in lines if not line.startswith("+ ")]
+    objects = Objects(strict)
+    failed_exec = False
+    for at in range(max(len(native), len(inside))):
+        n = native[at] if at < len(native) else "(nothing)"
+        i = inside[at] if at < len(inside) else "(nothing)"
+        if n.endswith(" ~") or i.endswith(" ~"):
+            objects.freed += 1
+        if n.startswith("ended "):
+            objects = Objects(True)
+        number = re.search(r"(?:^| )(\d+) [a-z][a-z_0-9.]* = ", n)
+        call = calls[int(number.group(1))] if number and int(number.group(1)) < len(calls) else ""
+        if failed_exec:
+            n = executed(n, i)
+        failed_exec = failed_exec or bool(re.match(r"\d+ execve(at)? = -", n))
+        if n != i and unreadable_program(n, i, user):
+            continue
+        if not same_line(n, i, objects, call) and not bound_by_magic(n, i, calls):
+            return (call, n, i)
+    return None
