@@ -246,17 +246,55 @@ static int last_error_unlink(enum walk_last last, bool rmdir_call)
 	return -EBUSY;
 }
 
+/* ERROR, unless the directory of the name was removed: in such a one the kernel looks for nothing (lookup_one_qstr_excl()). */
+static int or_gone(const struct walk *walk, int error)
+{
+	struct stat parent;
+
+	return fstat(walk->parent_fd, &parent) == 0 && parent.st_nlink == 0 ? -ENOENT : error;
+}
+
+bool early_cut_name(struct op *op, unsigned which)
+{
+	char *text = op->text[which];
+	size_t end = op->text_len[which], start;
+
+	while (end > 0 && text[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && text[start - 1] != '/'; start--)
+		;
+	if (end - start <= NAME_MAX)
+		return false;
+	op->text_len[which] = start + NAME_MAX;
+	text[op->text_len[which]] = '\0';
+	return true;
+}
+
+/* No rule says anything about either name, nor makes a difference between the two places: let the kernel speak. */
+static bool may_rename_freely(const struct op *op, const struct walk *from, const struct walk *to,
+			      const bool too_long[2])
+{
+	const struct policy *policy = op->view->policy;
+
+	return !too_long[0] && !too_long[1] && from->last == LAST_NAME && to->last == LAST_NAME && from->path_len > 0 &&
+	       to->path_len > 0 && is_plain(from) && is_plain(to) && match_equal(&from->state, &to->state) &&
+	       !match_is_anchor(policy, &from->state) && !match_is_anchor(policy, &to->state);
+}
+
 int vfs_unlink(struct op *op, int dirfd, int flags, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
 	bool rmdir_call = flags & AT_REMOVEDIR;
 	char text[NAME_TEXT_MAX];
+	const bool too_long = early_cut_name(op, 0);
 	int error = find_name(op, 0, dirfd);
 
 	if (error)
 		return error;
 	if (walk->last != LAST_NAME)
 		return last_error_unlink(walk->last, rmdir_call);
+	if (too_long)
+		return fd_readonly(walk->parent_fd) ? -EROFS : or_gone(walk, -ENAMETOOLONG);
 	error = check_remove(op, walk, rmdir_call);
 	if (!error)
 		error = ready(op, false);
@@ -296,41 +334,6 @@ static int kernel_rename_errors(const struct walk *from, const struct walk *to, 
 static bool same_object(const struct walk *a, const struct walk *b)
 {
 	return a->exists && b->exists && a->stat.st_dev == b->stat.st_dev && a->stat.st_ino == b->stat.st_ino;
-}
-
-/* ERROR, unless the directory of the name was removed: in such a one the kernel looks for nothing (lookup_one_qstr_excl()). */
-static int or_gone(const struct walk *walk, int error)
-{
-	struct stat parent;
-
-	return fstat(walk->parent_fd, &parent) == 0 && parent.st_nlink == 0 ? -ENOENT : error;
-}
-
-bool early_cut_name(struct op *op, unsigned which)
-{
-	char *text = op->text[which];
-	size_t end = op->text_len[which], start;
-
-	while (end > 0 && text[end - 1] == '/')
-		end--;
-	for (start = end; start > 0 && text[start - 1] != '/'; start--)
-		;
-	if (end - start <= NAME_MAX)
-		return false;
-	op->text_len[which] = start + NAME_MAX;
-	text[op->text_len[which]] = '\0';
-	return true;
-}
-
-/* No rule says anything about either name, nor makes a difference between the two places: let the kernel speak. */
-static bool may_rename_freely(const struct op *op, const struct walk *from, const struct walk *to,
-			      const bool too_long[2])
-{
-	const struct policy *policy = op->view->policy;
-
-	return !too_long[0] && !too_long[1] && from->last == LAST_NAME && to->last == LAST_NAME && from->path_len > 0 &&
-	       to->path_len > 0 && is_plain(from) && is_plain(to) && match_equal(&from->state, &to->state) &&
-	       !match_is_anchor(policy, &from->state) && !match_is_anchor(policy, &to->state);
 }
 
 enum { RENAME_NOTHING = 1 };

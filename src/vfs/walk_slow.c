@@ -524,6 +524,9 @@ int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, s
 		error = open_root(&r);
 	} else {
 		error = walk_open_start(op, dirfd, &r.cur);
+		/* path_init(): it is seen here, since a text of slashes alone has no component that would tell. */
+		if (!error && text[0] == '/' && (fstat(r.cur, &walk->stat) < 0 || !S_ISDIR(walk->stat.st_mode)))
+			error = -ENOTDIR;
 		if (!error)
 			error = walk_place_at(op, walk, r.cur, &r.detached);
 		if (!error && !r.detached && !(flags & WALK_EMPTY && len == 0))

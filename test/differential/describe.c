@@ -73,25 +73,27 @@ static bool replace(FILE *out, const char **at, const char *end, const char *fro
 	return true;
 }
 
+static bool is_number(const char *at, const char *end)
+{
+	return at < end && *at >= '0' && *at <= '9';
+}
+
 void describe_text(FILE *out, const char *text, size_t length)
 {
 	const char *begin = text, *end = text + length;
-	char pid[32], task[64];
-
-	snprintf(pid, sizeof(pid), "/proc/%d", (int)getpid());
-	snprintf(task, sizeof(task), "/task/%d", (int)gettid());
 	putc('"', out);
 	while (text < end) {
 		bool number = replace(out, &text, end, ":[", ":[") || replace(out, &text, end, "/#", "/NUMBER") ||
-			      (text == begin && replace(out, &text, end, "#", "NUMBER"));
+			      (text == begin && replace(out, &text, end, "#", "NUMBER")) ||
+			      (is_number(text + 6, end) && replace(out, &text, end, "/proc/", "/proc/PID")) ||
+			      (is_number(text + 6, end) && replace(out, &text, end, "/task/", "/task/TID"));
 
-		/* Of pipes and sockets, and of files without a name. */
+		/* Of pipes and sockets, of files without a name, of processes. */
 		while (number && text < end && *text >= '0' && *text <= '9')
 			text++;
 		if (number)
 			continue;
-		if (replace(out, &text, end, scene.tree, "@") || replace(out, &text, end, pid, "/proc/PID") ||
-		    replace(out, &text, end, task, "/task/TID"))
+		if (replace(out, &text, end, scene.tree, "@"))
 			continue;
 		if ((unsigned char)*text < ' ' || (unsigned char)*text >= 0x7f || *text == '#')
 			fprintf(out, "\\x%02x", (unsigned char)*text++);

@@ -85,7 +85,7 @@ const struct kind kinds[] = {
 
 	{.name = "setxattr", .nr = SYS_setxattr, .args = "wXBYf", .choices = {0, 0, XATTR_CREATE, XATTR_REPLACE}},
 	{.name = "lsetxattr", .nr = SYS_lsetxattr, .args = "wXBYf", .choices = {0}},
-	{.name = "fsetxattr", .nr = SYS_fsetxattr, .args = "sXBYf", .choices = {0}},
+	{.name = "fsetxattr", .nr = SYS_fsetxattr, .args = "SXBYf", .choices = {0}},
 	{.name = "getxattr", .nr = SYS_getxattr, .args = "wXbz", .show = SHOW_BYTES},
 	{.name = "lgetxattr", .nr = SYS_lgetxattr, .args = "wXbz", .show = SHOW_BYTES},
 	{.name = "fgetxattr", .nr = SYS_fgetxattr, .args = "%Xbz", .show = SHOW_BYTES},
