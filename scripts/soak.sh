@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory fuzz features suites (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential fuzz features suites (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory fuzz features suites; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential fuzz features suites; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -32,6 +32,22 @@ again() {
 	for ((round = 1; round <= $1; round++)); do
 		say "$2, round $round of $1"
 		ctest --test-dir "$build/release" --output-on-failure --no-tests=error --timeout 7200 -R "$2"
+	done
+}
+
+# Sequences that no run before has made: $rounds times 100,000 calls for each file system and user. What differs is kept,
+# shrunk and as C, in the build directory.
+differential() {
+	local fs user
+	release
+	mkdir -p "$build/differential"
+	for fs in ext4 tmpfs; do
+		for user in "" --user; do
+			say "differential $fs $user"
+			test/launch.sh "$PWD" python3 -B "$PWD/test/differential/differential.py" --fs "$fs" ${user:+"$user"} \
+				--calls $((rounds * 100000)) --seed $((RANDOM * 32768 + RANDOM)) --keep "$(realpath "$build/differential")" \
+				"$(realpath "$build/release/src/scrim")" "$(realpath "$build/release/test/differential")"
+		done
 	done
 }
 
@@ -58,11 +74,12 @@ for part in "$@"; do
 	programs) again "$rounds" '^integration\.program_' ;;
 	escape) again "$rounds" '^escape\.' ;;
 	memory) again $(((rounds + 9) / 10)) '^integration\.memory_flat' ;;
+	differential) differential ;;
 	fuzz) fuzz ;;
 	features) release && SCRIM_FEATURES_BUILD=$build/release ./scripts/features-off.sh ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory fuzz features suites" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential fuzz features suites" >&2
 		exit 2
 		;;
 	esac

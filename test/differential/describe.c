@@ -216,6 +216,11 @@ static void show_events(const unsigned char *buffer, size_t length)
 		struct inotify_event event;
 
 		memcpy(&event, buffer + at, sizeof(event));
+		/* It may be a file that was read. */
+		if (event.len > length - at - sizeof(event)) {
+			fputs(" no events", scene.trace);
+			return;
+		}
 		/* Cookies are numbered for the whole machine. */
 		fprintf(scene.trace, " [%d %x %s %u ", event.wd, event.mask, event.cookie ? "cookie" : "-", event.len);
 		describe_text(scene.trace, (const char *)buffer + at + sizeof(event),
