@@ -271,6 +271,11 @@ static void show_address(const unsigned char *buffer, size_t size, const unsigne
 	uint32_t length;
 
 	memcpy(&length, length_at, sizeof(length));
+	/* A name that the kernel chose: five digits behind a NUL. */
+	if (length == 8 && size >= 3 && buffer[2] == '\0') {
+		fputs(" autobound", scene.trace);
+		return;
+	}
 	fprintf(scene.trace, " length %u", length);
 	show_bytes(buffer, length < size ? length : size, size);
 }

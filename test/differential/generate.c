@@ -58,6 +58,23 @@ static void never_wait(struct op *op)
 		flags->n[0] |= O_NONBLOCK;
 }
 
+/* What others do to /dev/null is seen by whoever watches it. */
+static void watch_the_tree(struct op *op)
+{
+	struct arg *path = &op->args[1];
+	char text[8192];
+	struct stat tree, st;
+	size_t length;
+
+	if (op->kind->nr != SYS_inotify_add_watch || path->form == FORM_NUMBER)
+		return;
+	length = expand(path->text, path->length, text, sizeof(text) - 1);
+	text[length] = '\0';
+	if ((stat(text, &st) == 0 || lstat(text, &st) == 0) && stat(scene.tree, &tree) == 0 &&
+	    (st.st_dev != tree.st_dev || st.st_ctim.tv_sec < scene.begin.tv_sec - 600))
+		gen_text(path, "@");
+}
+
 static void emit(struct gen *gen, struct op *op, unsigned number)
 {
 	const struct kind *kind = op->kind;
@@ -66,6 +83,7 @@ static void emit(struct gen *gen, struct op *op, unsigned number)
 	if (kind->show == SHOW_FD)
 		op->slot = (int)gen_below(gen, SLOTS);
 	never_wait(op);
+	watch_the_tree(op);
 	op_print(stdout, op);
 	fflush(stdout);
 	result = run_op(op, number);

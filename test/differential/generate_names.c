@@ -147,6 +147,7 @@ const char *gen_object(struct gen *gen, enum want want)
 void gen_text(struct arg *arg, const char *text)
 {
 	arg->form = FORM_TEXT;
+	arg->count = 0;
 	arg->length = strnlen(text, TEXT_MAX - 1);
 	memcpy(arg->text, text, arg->length);
 }
