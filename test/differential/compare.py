@@ -55,16 +55,16 @@ def same_line(native, inside, objects, call):
     return all([objects.same(n, i) for n, i in zip(OBJECT.findall(native), OBJECT.findall(inside))])
 
 
-ADDRESS = re.compile(r'^(\d+ get\w+name = 0) length \d+ "\\x01\\x00(.*?)((?:\\x00)*)"')
+ADDRESS = re.compile(r'^(\d+ get\w+name = 0) length (\d+) "(?:\\x01\\x00)?(.*?)((?:\\x00)*)"')
 
 
 def bound_by_magic(native, inside, calls):
     """PARITY, bind: of a text that leads through a magic link of procfs the last name is kept."""
     n, i = ADDRESS.match(native), ADDRESS.match(inside)
-    if not n or not i or n.group(1) != i.group(1):
+    if not n or not i or n.group(1) != i.group(1) or int(n.group(2)) <= int(i.group(2)):
         return False
     # What does not fit into the buffer is not there to be compared.
-    if not n.group(2).rsplit("/", 1)[-1].startswith(i.group(2)) and n.group(3):
+    if n.group(4) and not n.group(3).rsplit("/", 1)[-1].startswith(i.group(3)):
         return False
     return any(call.startswith("bind ") and re.search("/proc/|/dev/fd/|to-cwd", call) for call in calls)
 
