@@ -53,13 +53,21 @@ static bool is_entry(int dir, const char *name, const struct stat *child)
 	       stat.st_ino == child->st_ino;
 }
 
+/* For its entries; of one's own directory without a trace in its times. */
+static int open_entries(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+
+	return fd < 0 && errno == EPERM ? openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
 /*
  * The name of CHILD in the directory DIR, read from its entries. BY_NUMBER: only those with its inode number are looked
  * at, which not every file system and no mount point has right.
  */
 static int find_entry(int dir, const struct stat *child, bool by_number, struct names *names)
 {
-	_cleanup_close_ int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = open_entries(dir);
 	char buffer[32 * 1024] __attribute__((aligned(8)));
 	long len;
 

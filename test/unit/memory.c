@@ -21,7 +21,7 @@
 #include "base/memory.h"
 
 #define PAGE 4096ul
-#define BASE 0x200000000ul /* pages of the target, as below */
+#define BASE 0x300000000000ul /* pages of the target, as below */
 
 static const int protection[] = {PROT_READ | PROT_WRITE, PROT_READ, PROT_READ | PROT_WRITE, PROT_NONE,
 				 PROT_READ | PROT_WRITE | PROT_EXEC};
