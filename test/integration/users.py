@@ -191,6 +191,21 @@ else
     echo "key (ED25519)"
 fi
 script -qec 'tty | sed s/[0-9]*//g; echo controlling > /dev/tty; ps -o tty= -p $$ | tr -d 0-9' /dev/null < /dev/null
+export TERM=xterm LC_ALL=C.UTF-8
+tmux -S "$1/t" -f /dev/null new-session -d -x 60 -y 10 'tty | sed s/[0-9]*//g; echo to the terminal > /dev/tty; read line; echo "read: $line"; exec cat'
+wait_for() {
+    for _ in $(seq 500); do
+        tmux -S "$1/t" capture-pane -p | grep -q "$2" && return
+        sleep 0.02
+    done
+    echo "never: $2"
+}
+wait_for "$1" 'to the terminal'
+tmux -S "$1/t" send-keys 'a line typed' Enter
+wait_for "$1" 'read: '
+tmux -S "$1/t" capture-pane -p | sed '/^$/d'
+tmux -S "$1/t" kill-server 2>&1 || true
+echo tmux ended
 """
 
 
@@ -203,7 +218,8 @@ def agents(esc):
                 os.chown(path, 65534, 65534)
             return u + ["sh", "-c", AGENTS, "sh", path]
         native, _ = compare(esc, f"agents {user[:1]}", argv, {"openat": 50, "connect": 2})
-        check("key (ED25519)" in native.stdout and "controlling" in native.stdout, f"agents natively: {native}")
+        for said in ("key (ED25519)", "controlling", "read: a line typed", "tmux ended"):
+            check(said in native.stdout, f"agents natively, {said}: {native}")
     if esc.uid == 0:
         path = fresh(esc, "work")
         os.chown(path, 65534, 65534)
