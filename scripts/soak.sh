@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential fuzz features suites (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store fuzz features suites (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential fuzz features suites; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store fuzz features suites; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -51,6 +51,17 @@ differential() {
 	done
 }
 
+# Histories of encrypted files on a disk that lies, other ones each time, and a million random operations against a model:
+# $rounds times 50,000 lives are ten million and more moments at which the power goes.
+store() {
+	release
+	for ((round = 1; round <= rounds; round++)); do
+		say "store, round $round of $rounds"
+		"$build/release/test/store_sim" $(((RANDOM * 32768 + RANDOM) * 100000)) 50000
+	done
+	SCRIM_STORE_OPERATIONS=170000 "$build/release/test/unit_store_model"
+}
+
 # Straight from the corpus, with another seed each time: the tests' own seed and time limit are for quick runs.
 fuzz() {
 	local fuzzer name
@@ -75,11 +86,12 @@ for part in "$@"; do
 	escape) again "$rounds" '^escape\.' ;;
 	memory) again $(((rounds + 9) / 10)) '^integration\.memory_flat' ;;
 	differential) differential ;;
+	store) store ;;
 	fuzz) fuzz ;;
 	features) release && SCRIM_FEATURES_BUILD=$build/release ./scripts/features-off.sh ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential fuzz features suites" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store fuzz features suites" >&2
 		exit 2
 		;;
 	esac

@@ -218,6 +218,17 @@ int chunk_flush(struct store *s)
 	return r < 0 ? r : flush_batch(s, batch, filled);
 }
 
+int chunk_renew(struct store *s, uint64_t index)
+{
+	struct chunk *c;
+	int r = chunk_load(s, index, true, &c);
+
+	if (r < 0)
+		return r;
+	chunk_touch(s, c);
+	return s->dirty_chunks >= STORE_BATCH ? chunk_flush(s) : 0;
+}
+
 ssize_t store_read(struct store *s, void *bytes, size_t len, uint64_t offset)
 {
 	uint8_t *to = bytes;

@@ -12,9 +12,6 @@
 /* All that was written since the durable version is encrypted afresh, into other pages (rule 5). */
 static int renew(struct store *s, void *data, uint8_t level, uint64_t index, const struct entry *e, int read_error)
 {
-	struct chunk *c;
-	int r;
-
 	(void)data;
 	if (!space_is_fresh(s, e->page))
 		return 1;
@@ -24,11 +21,7 @@ static int renew(struct store *s, void *data, uint8_t level, uint64_t index, con
 		tree_touch(s, level, index);
 		return 0;
 	}
-	r = chunk_load(s, index, true, &c);
-	if (r < 0)
-		return r;
-	chunk_touch(s, c);
-	return s->dirty_chunks >= STORE_BATCH ? chunk_flush(s) : 0;
+	return chunk_renew(s, index);
 }
 
 static int write_afresh(struct store *s)

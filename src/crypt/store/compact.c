@@ -27,8 +27,6 @@ static int find_end(struct store *s, void *data, uint8_t level, uint64_t index, 
 static int move(struct store *s, void *data, uint8_t level, uint64_t index, const struct entry *e, int read_error)
 {
 	struct moving *m = data;
-	struct chunk *c;
-	int r;
 
 	if (read_error)
 		return read_error;
@@ -39,11 +37,7 @@ static int move(struct store *s, void *data, uint8_t level, uint64_t index, cons
 		tree_touch(s, level, index);
 		return 0;
 	}
-	r = chunk_load(s, index, true, &c);
-	if (r < 0)
-		return r;
-	chunk_touch(s, c);
-	return s->dirty_chunks >= STORE_BATCH ? chunk_flush(s) : 0;
+	return chunk_renew(s, index);
 }
 
 /* One pass. 1: something moved. */

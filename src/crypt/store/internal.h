@@ -199,6 +199,8 @@ uint64_t tree_span(unsigned level);
 int chunk_load(struct store *s, uint64_t index, bool make, struct chunk **ret_chunk);
 struct chunk *chunk_find(struct store *s, uint64_t index);
 void chunk_touch(struct store *s, struct chunk *c);
+/* Have the chunk written to new pages, now or with others soon. */
+int chunk_renew(struct store *s, uint64_t index);
 /* Write all dirty chunks to new pages. */
 int chunk_flush(struct store *s);
 void chunk_forget(struct store *s, uint64_t first, uint64_t last);

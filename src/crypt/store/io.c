@@ -85,24 +85,6 @@ int store_read_zeroed(const struct store_io *io, void *handle, void *bytes, size
 	return 0;
 }
 
-int store_read_all(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset)
-{
-	uint8_t *p = bytes;
-
-	while (len > 0) {
-		ssize_t n = io->pread(handle, p, len, offset);
-
-		if (n == -EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? (int)n : -EIO;
-		p += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 int store_write_all(const struct store_io *io, void *handle, const void *bytes, size_t len, uint64_t offset)
 {
 	const uint8_t *p = bytes;

@@ -24,8 +24,7 @@ struct store_io {
 /* A file: HANDLE is a pointer to its descriptor, an int. */
 extern const struct store_io store_io_file;
 
-/* All LEN bytes. -EIO at the end of the file. Short transfers and EINTR are gone on with. */
-int store_read_all(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset);
+/* All LEN bytes. Short transfers and EINTR are gone on with. */
 int store_write_all(const struct store_io *io, void *handle, const void *bytes, size_t len, uint64_t offset);
 
 /* As much as there is of LEN bytes, the rest zeros. */
