@@ -80,12 +80,15 @@ int __wrap_utimensat(int dirfd, const char *path, const struct timespec times[2]
 	return __real_utimensat(dirfd, path, times, flags);
 }
 
-/* Names of sockets are new files; other addresses are those of the machine. */
+/* Names of sockets are new files; other addresses are those of the machine, and no socket binds to another family's. */
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len)
 {
-	(void)fd;
-	if (len > sizeof(sa_family_t) && address->sa_family == AF_UNIX && address->sa_data[0])
+	int domain = AF_UNIX;
+	socklen_t size = sizeof(domain);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+	if (len > sizeof(sa_family_t) && domain == AF_UNIX && address->sa_family == AF_UNIX && address->sa_data[0])
 		return changed();
 	errno = EADDRINUSE;
 	return -1;
