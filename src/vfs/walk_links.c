@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "vfs/walk_parts.h"
 
 #define SLOTS 1024u
@@ -43,16 +44,7 @@ struct link_hints *link_hints_free(struct link_hints *hints)
 	return NULL;
 }
 
-/* FNV-1a, so that the hash of a path goes on from that of its directory. Collisions cost a look. */
-#define HASH_START 0xcbf29ce484222325u
-
-static uint64_t hash_on(uint64_t hash, const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-	return hash;
-}
-
+/* Collisions cost a look. */
 static _Atomic uint64_t *slot_of(struct link_hints *hints, uint64_t hash)
 {
 	return &hints->slot[(hash ^ hash >> 32) % SLOTS];
@@ -65,8 +57,8 @@ void walk_note_link(struct op *op, const struct walk *walk, const char *name)
 	if (!op->view->links || walk->path_len == 0 || walk->path[0] != '/' || walk_under_proc(walk))
 		return;
 	if (walk->path_len > 1)
-		hash = hash_on(hash, walk->path, walk->path_len);
-	hash = hash_on(hash_on(hash, "/", 1), name, strlen(name));
+		hash = hash_more(hash, walk->path, walk->path_len);
+	hash = hash_more(hash_more(hash, "/", 1), name, strlen(name));
 	atomic_store_explicit(slot_of(op->view->links, hash), hash, memory_order_relaxed);
 }
 
@@ -92,7 +84,7 @@ static bool find_link(struct link_hints *hints, struct expansion *e)
 
 		if (n == 0 || (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.'))))
 			return false;
-		hash = hash_on(hash, e->text + at, n + 1);
+		hash = hash_more(hash, e->text + at, n + 1);
 		if (atomic_load_explicit(slot_of(hints, hash), memory_order_relaxed) == hash) {
 			e->hash = hash;
 			e->at = at + 1;

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "vfs/policy/internal.h"
 
 #define LINKS_MAX 40 /* as many as the kernel follows */
@@ -62,15 +63,6 @@ struct resolver *resolver_free(struct resolver *resolver)
 		free(resolver);
 	}
 	return NULL;
-}
-
-#define HASH_START 0xcbf29ce484222325u
-
-static uint64_t hash_more(uint64_t hash, const char *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-	return hash;
 }
 
 static struct entry **find_slot(struct entry **table, size_t mask, uint64_t hash, const char *path, size_t len)
