@@ -125,8 +125,7 @@ int chunk_load(struct store *s, uint64_t index, bool make, struct chunk **ret_ch
 			r = make_slots(s);
 		if (r == 0)
 			r = find_place(s, &c);
-		if (r == 0 && e.page)
-			r = tree_get(s, 0, index, &e); /* making room may have written nodes and chunks anew */
+		/* Making room may write other chunks and nodes: where this one stands is as it was. */
 		if (r == 0)
 			r = fill(s, c, index, &e);
 		if (r < 0)
