@@ -178,7 +178,7 @@ def rules_and_rights(esc):
 
 
 AGENTS = """set -e
-cd "$1"; chmod 700 .; export GNUPGHOME=$1 HOME=$1
+cd "$1"; chmod 700 .; export GNUPGHOME=$1 HOME=$1 SHELL=/bin/sh
 gpg-agent --daemon --quiet -- sh -c 'gpg-connect-agent "GETINFO version" /bye | tail -1'
 gpgconf --kill gpg-agent
 if getent passwd "$(id -u)" > /dev/null; then
