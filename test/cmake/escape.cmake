@@ -12,16 +12,7 @@ function(scrim_escape subject)
   foreach(program ${ARGN})
     list(APPEND files $<TARGET_FILE:escape_${program}>)
   endforeach()
-  foreach(user "" ".user")
-    set(option)
-    if(user)
-      set(option --user)
-    endif()
-    scrim_test(escape.${subject}${user}
-      ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
-        python3 ${escape}/escape_${subject}.py ${option} $<TARGET_FILE:scrim> ${files})
-    set_tests_properties(escape.${subject}${user} PROPERTIES LABELS escape TIMEOUT 300)
-  endforeach()
+  scrim_driver(escape.${subject} escape escape/escape_${subject}.py ${files})
 endfunction()
 
 scrim_escape_program(oracle)

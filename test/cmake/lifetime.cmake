@@ -14,16 +14,8 @@ if(TARGET scrim)
   target_link_options(lifetime_tiny PRIVATE -nostdlib -static $<$<C_COMPILER_ID:GNU>:-no-pie>)
   set_target_properties(lifetime_tiny PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
-  foreach(user "" ".user")
-    set(option)
-    if(user)
-      set(option --user)
-    endif()
-    scrim_test(integration.lifetime${user}
-      ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/escape
-        python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/lifetime_of_descriptions.py ${option} $<TARGET_FILE:scrim>
-          $<TARGET_FILE:scrim_control> $<TARGET_FILE:lifetime_of_descriptions> $<TARGET_FILE:lifetime_tiny>)
-    # Its neighbours would take the processors it is about.
-    set_tests_properties(integration.lifetime${user} PROPERTIES LABELS integration TIMEOUT 3600 RUN_SERIAL ON)
-  endforeach()
+  scrim_driver(integration.lifetime integration integration/lifetime_of_descriptions.py $<TARGET_FILE:scrim_control>
+    $<TARGET_FILE:lifetime_of_descriptions> $<TARGET_FILE:lifetime_tiny>)
+  # Its neighbours would take the processors it is about.
+  set_tests_properties(integration.lifetime integration.lifetime.user PROPERTIES TIMEOUT 3600 RUN_SERIAL ON)
 endif()

@@ -376,8 +376,8 @@ def without_ptrace(esc):
               "    except OSError as e: return e.errno\n"
               "print(result(os.setgroups, [5, 6]), os.getgroups(), result(os.setresuid, 0, 0, 0), result(os.setresuid, 7, 7, 7))\n"
               "os.system('id -u; id -G; cd /usr && pwd')\n")
-    native = esc.native(less + [esc.python, "-c", script]).stdout.splitlines()
-    inside = esc.native(less + [esc.scrim, "run", "-r", RULES[0], "--", esc.python, "-c", script]).stdout.splitlines()
+    native = esc.native(less + [esc.python, "-u", "-c", script]).stdout.splitlines()
+    inside = esc.native(less + [esc.scrim, "run", "-r", RULES[0], "--", esc.python, "-u", "-c", script]).stdout.splitlines()
     equal(native, ["0 [5, 6] 0 0", "7", "0 5 6", "/usr"], "native")
     equal(inside, ["0 [5, 6] 0 1", "0", "0 5 6", "/usr"], "inside")
 
