@@ -9,6 +9,14 @@ enum {
 	EXIT_NOT_FOUND = 127,
 };
 
+/* Those of the commands that deal with keys and encrypted files, which start no command. */
+enum {
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_WRONG_KEY = 12,
+	EXIT_DAMAGE = 26,
+};
+
 /* A subcommand: argv[0] is its own name. Returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);

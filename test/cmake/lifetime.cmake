@@ -3,7 +3,7 @@ if(TARGET scrim)
   # Its own notify.c stands before the library's; it is never installed.
   file(GLOB control_cli CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
   add_executable(scrim_control ${control_cli} ${CMAKE_SOURCE_DIR}/src/intercept/notify.c)
-  target_link_libraries(scrim_control PRIVATE scrim_intercept scrim_vfs scrim_policy scrim_base PkgConfig::JANSSON)
+  target_link_libraries(scrim_control PRIVATE scrim_intercept scrim_crypt scrim_vfs scrim_policy scrim_base PkgConfig::JANSSON)
   target_compile_definitions(scrim_control PRIVATE SCRIM_CONTROL_ADDFD_SEND SCRIM_VERSION="${PROJECT_VERSION}-control"
     SCRIM_PROFILE_DIR="" SCRIM_SOURCE_PROFILE_DIR="${CMAKE_SOURCE_DIR}/profiles")
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypt/keys/secret_text.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+struct buffer *secret_text_new(size_t room)
+{
+	/* sodium_malloc(3) gives addresses that are aligned as the size is. */
+	size_t size = (sizeof(struct buffer) + room + 1 + 15) & ~(size_t)15;
+	struct buffer *b;
+
+	if (room > 1 << 20 || sodium_init() < 0)
+		return NULL;
+	b = sodium_malloc(size);
+	if (b)
+		buffer_init(b, (char *)(b + 1), room + 1);
+	return b;
+}
+
+void secret_text_free(struct buffer *b)
+{
+	sodium_free(b); /* wipes; takes NULL */
+}
+
+int secret_text_read(int fd, struct buffer *b)
+{
+	for (;;) {
+		/* Without room one byte more tells whether there is any. */
+		char extra;
+		size_t room = b->cap - b->len;
+		ssize_t n = read(fd, room ? b->data + b->len : &extra, room ? room : 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if (room == 0) {
+			sodium_memzero(&extra, sizeof(extra));
+			return -EFBIG;
+		}
+		b->len += (size_t)n;
+		b->data[b->len] = '\0';
+	}
+}
+
+void secret_text_first_line(struct buffer *b)
+{
+	char *end = memchr(b->data, '\n', b->len);
+	size_t len = end ? (size_t)(end - b->data) : b->len;
+
+	if (end && len > 0 && b->data[len - 1] == '\r')
+		len--;
+	sodium_memzero(b->data + len, b->len - len);
+	buffer_truncate(b, len);
+}
