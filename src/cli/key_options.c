@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/passphrase.h"
+#include "cli/places.h"
 #include "cli/protect.h"
+#include "crypt/keys/key_dir.h"
+#include "crypt/keys/key_open.h"
 #include "crypt/keys/material.h"
 #include "crypt/keys/secret_text.h"
 
@@ -40,53 +43,129 @@ bool key_options_take(struct key_options *options, int opt, const char *argument
 	}
 }
 
-/* A key of TEXT, which came from WHERE. */
-static int open_text(const char *where, const struct buffer *text, struct kek **ret_kek, struct errmsg *msg)
-{
-	struct errmsg why = {0};
-	int r = key_material_parse(text->data, text->len, ret_kek, &why);
+/* What a place of keys is searched with. */
+struct key_source {
+	const struct key_options *options;
+	struct errmsg *msg;
+};
 
-	return r < 0 ? errmsg_set(msg, r, "%s: %s", where, why.text[0] ? why.text : strerror(-r)) : 0;
+/* A key of TEXT, which came from WHERE: a key file or the bare key. */
+static int open_text(const struct key_source *source, const char *where, const struct buffer *text, struct kek **ret_kek)
+{
+	const struct key_asker asker = passphrase_asker(source->options);
+	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
+	struct errmsg why = {0};
+	int r;
+
+	if (key_file_is_meant(text->data, text->len)) {
+		r = key_file_parse(text->data, text->len, &file, &why);
+		if (r == 0)
+			return key_file_open(file, where, &asker, ret_kek, NULL, source->msg);
+	} else {
+		r = key_material_parse(text->data, text->len, ret_kek, &why);
+	}
+	return r < 0 ? errmsg_set(source->msg, r, "%s: %s", where, why.text[0] ? why.text : strerror(-r)) : 0;
 }
 
-/* Read to its end and closed, so that nobody reads it again. */
-static int open_fd(const char *argument, struct kek **ret_kek, struct errmsg *msg)
+static int descriptor_number(const char *argument, int *ret_fd)
 {
-	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
-	char where[64], *end;
+	char *end;
 	long fd;
 
 	errno = 0;
 	fd = strtol(argument, &end, 10);
 	if (errno || end == argument || *end || fd < 0 || fd > INT_MAX)
-		return errmsg_set(msg, -EINVAL, "--key-fd wants the number of a descriptor, not '%s'", argument);
-	snprintf(where, sizeof(where), "descriptor %ld", fd);
-	if (!text)
-		return -ENOMEM;
-	int r = secret_text_read((int)fd, text);
-	close((int)fd);
-	if (r < 0)
-		return errmsg_set(msg, r, "%s: %s", where, r == -EBADF ? "is not open for reading" : strerror(-r));
-	return open_text(where, text, ret_kek, msg);
+		return -EINVAL;
+	*ret_fd = (int)fd;
+	return 0;
 }
 
-static int open_file(const char *path, struct kek **ret_kek, struct errmsg *msg)
+/* Read to its end and closed, so that nobody reads it again. */
+static int open_fd(const struct key_source *source, const char *argument, struct kek **ret_kek)
 {
 	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char where[64];
+	int fd;
 
 	if (!text)
 		return -ENOMEM;
-	int r = fd < 0 ? -errno : secret_text_read(fd, text);
+	if (descriptor_number(argument, &fd) < 0)
+		return errmsg_set(source->msg, -EINVAL, "--key-fd wants the number of a descriptor, not '%s'", argument);
+	snprintf(where, sizeof(where), "descriptor %d", fd);
+	int r = secret_text_read(fd, text);
+	safe_close(fd);
 	if (r < 0)
-		return errmsg_set(msg, r, "%s: %s", path, strerror(-r));
-	return open_text(path, text, ret_kek, msg);
+		return errmsg_set(source->msg, r, "%s: %s", where,
+				  r == -EBADF ? "not open for reading" : r == -EFBIG ? "too much for a key" : strerror(-r));
+	return open_text(source, where, text, ret_kek);
 }
 
-static int open_name(const char *name, struct kek **ret_kek, struct errmsg *msg)
+static int open_file(const struct key_source *source, const char *path, struct kek **ret_kek)
 {
-	(void)ret_kek;
-	return errmsg_set(msg, -ENOKEY, "no key '%s' (scrim key list)", name);
+	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
+
+	if (!text)
+		return -ENOMEM;
+	int r = private_file_load(path, text, source->msg);
+	return r < 0 ? r : open_text(source, path, text, ret_kek);
+}
+
+static int open_credential(const struct key_source *source, const char *name, struct kek **ret_kek)
+{
+	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
+	_cleanup_close_ int fd = credential_open("key", name);
+	char where[KEY_NAME_MAX + 32];
+
+	if (fd < 0)
+		return fd;
+	if (!text)
+		return -ENOMEM;
+	snprintf(where, sizeof(where), "credential %s", name);
+	int r = key_text_load(fd, where, KEY_TRUST_CREDENTIAL, text, source->msg);
+	return r < 0 ? r : open_text(source, name, text, ret_kek);
+}
+
+int keys_directory(bool create, char *ret_path, size_t size, int *ret_fd, struct errmsg *msg)
+{
+	int r = config_path("keys", ret_path, size);
+
+	if (r < 0)
+		return errmsg_set(msg, r, "neither XDG_CONFIG_HOME nor HOME says where keys are");
+	return key_dir_open(ret_path, create, ret_fd, msg);
+}
+
+int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *msg)
+{
+	_cleanup_close_ int dir_fd = -EBADF;
+	struct errmsg why = {0};
+	char dir[PATH_MAX];
+	int r = key_name_check(name, msg);
+
+	if (r == 0)
+		r = keys_directory(false, dir, sizeof(dir), &dir_fd, &why);
+	if (r == 0)
+		r = key_dir_load(dir_fd, dir, name, ret_file, &why);
+	if (r == -ENOENT)
+		return errmsg_set(msg, r, "there is no key %s (scrim key list; scrim key new %s)", name, name);
+	return r < 0 ? errmsg_set(msg, r, "%s", why.text[0] ? why.text : strerror(-r)) : 0;
+}
+
+static int open_name(const struct key_source *source, const char *name, struct kek **ret_kek)
+{
+	const struct key_asker asker = passphrase_asker(source->options);
+	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
+	struct errmsg why = {0};
+	int r = keys_load_file(name, &file, &why);
+
+	if (r == -ENOENT) {
+		r = open_credential(source, name, ret_kek);
+		/* What is not there is not a wrong key either, but nothing that could be tried again. */
+		if (r != -ENOENT)
+			return r;
+	}
+	if (r < 0)
+		return errmsg_set(source->msg, r, "%s", why.text);
+	return key_file_open(file, name, &asker, ret_kek, NULL, source->msg);
 }
 
 /* KEK becomes one of KEYS, or is released. */
@@ -101,35 +180,56 @@ static int add(struct keys *keys, struct kek *kek)
 	return 0;
 }
 
-static int open_one(const struct key_options *options, size_t i, struct kek **ret_kek, struct errmsg *msg)
+static int open_one(const struct key_source *source, size_t i, struct kek **ret_kek)
 {
-	switch (options->given[i].opt) {
+	const char *argument = source->options->given[i].argument;
+
+	switch (source->options->given[i].opt) {
 	case OPT_KEY_FD:
-		return open_fd(options->given[i].argument, ret_kek, msg);
+		return open_fd(source, argument, ret_kek);
 	case OPT_KEY_FILE:
-		return open_file(options->given[i].argument, ret_kek, msg);
+		return open_file(source, argument, ret_kek);
 	default:
-		return open_name(options->given[i].argument, ret_kek, msg);
+		return open_name(source, argument, ret_kek);
 	}
+}
+
+/* A command that is asked for a passphrase is not to find the descriptors of keys. */
+static void keep_descriptors(const struct key_options *options)
+{
+	int fd;
+
+	for (size_t i = 0; i < options->count; i++)
+		if (options->given[i].opt == OPT_KEY_FD && descriptor_number(options->given[i].argument, &fd) == 0)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static int protect(struct errmsg *msg)
+{
+	int r = protect_secrets();
+
+	return r < 0 ? errmsg_set(msg, r, "a key would not be safe in this process: %s", strerror(-r)) : 0;
 }
 
 int keys_open_given(const struct key_options *options, struct keys *ret_keys, struct errmsg *msg)
 {
+	const struct key_source source = {options, msg};
 	struct keys keys = {0};
 	struct kek *kek = NULL;
-	int r = protect_secrets();
+	int r = protect(msg);
 
 	if (r < 0)
-		return errmsg_set(msg, r, "a key would not be safe in this process: %s", strerror(-r));
+		return r;
 	if (options->too_many)
 		return errmsg_set(msg, -E2BIG, "at most %d keys", KEYS_MAX);
+	keep_descriptors(options);
 	for (size_t i = 0; r == 0 && i < options->count; i++) {
-		r = open_one(options, i, &kek, msg);
+		r = open_one(&source, i, &kek);
 		if (r == 0)
 			r = add(&keys, kek);
 	}
 	if (r == 0 && options->count == 0) {
-		r = open_name("default", &kek, msg);
+		r = open_name(&source, "default", &kek);
 		if (r == 0)
 			r = add(&keys, kek);
 	}
@@ -141,19 +241,68 @@ int keys_open_given(const struct key_options *options, struct keys *ret_keys, st
 	return 0;
 }
 
+static bool has_id(const uint8_t *id, const uint8_t (*ids)[KEK_ID], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(ids[i], id, KEK_ID) == 0)
+			return true;
+	return false;
+}
+
+/* The name of a key file with one of IDS; false: there is none that can be read. */
+static bool find_name(const uint8_t (*ids)[KEK_ID], size_t count, char ret_name[KEY_NAME_MAX])
+{
+	_cleanup_free_ char(*names)[KEY_NAME_MAX] = NULL;
+	_cleanup_close_ int dir_fd = -EBADF;
+	char dir[PATH_MAX];
+
+	if (keys_directory(false, dir, sizeof(dir), &dir_fd, NULL) < 0)
+		return false;
+	int n = key_dir_list(dir_fd, &names);
+	for (int i = 0; i < n; i++) {
+		_cleanup_(cleanup_key_file) struct key_file *file = NULL;
+
+		if (key_dir_load(dir_fd, dir, names[i], &file, NULL) == 0 && has_id(file->id, ids, count)) {
+			memcpy(ret_name, names[i], KEY_NAME_MAX);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int say_needed(const uint8_t (*ids)[KEK_ID], size_t count, const char *name, struct errmsg *msg)
+{
+	BUFFER_ON_STACK(list, FORMAT_WRAPS * (KEK_ID_TEXT + 4));
+	char id[KEK_ID_TEXT];
+
+	for (size_t i = 0; i < count && i < FORMAT_WRAPS; i++) {
+		kek_id_text(ids[i], id);
+		buffer_append_str(&list, i ? " or " : "");
+		buffer_append_str(&list, id);
+	}
+	if (name)
+		return errmsg_set(msg, -ENOKEY, "needs the key with the id %s, your key %s: --key %s", list.data, name, name);
+	return errmsg_set(msg, -ENOKEY, "needs the key with the id %s, which was not given and is not among yours (--key, "
+			  "--key-file; scrim key import)", count ? list.data : "(none)");
+}
+
 int keys_open_for(const struct key_options *options, struct keys *keys, const uint8_t (*ids)[KEK_ID], size_t count,
 		  struct errmsg *msg)
 {
-	char text[KEK_ID_TEXT] = "";
+	const struct key_source source = {options, msg};
+	char name[KEY_NAME_MAX];
+	struct kek *kek;
 
-	(void)options;
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < keys->count; k++)
-			if (memcmp(ids[i], keys->kek[k]->id, KEK_ID) == 0)
-				return 0;
-	if (count > 0)
-		kek_id_text(ids[0], text);
-	return errmsg_set(msg, -ENOKEY, "needs the key with the id %s", text);
+	for (size_t k = 0; k < keys->count; k++)
+		if (has_id(keys->kek[k]->id, ids, count))
+			return 0;
+	bool found = find_name(ids, count, name);
+	if (!found || options->count > 0)
+		return say_needed(ids, count, found ? name : NULL, msg);
+	int r = protect(msg);
+	if (r == 0)
+		r = open_name(&source, name, &kek);
+	return r < 0 ? r : add(keys, kek);
 }
 
 void keys_close(struct keys *keys)

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/places.h"
 
 /* In the order in which rules are read: a later one wins. */
 enum phase {
@@ -98,29 +99,12 @@ bool policy_options_any(const struct policy_options *options)
 	return options->count > 0 || options->out_of_memory;
 }
 
-/* The user's home: HOME, or what the password file says. */
-static const char *find_home(void)
-{
-	const char *home = getenv("HOME");
-
-	if (home && home[0] == '/')
-		return home;
-	const struct passwd *entry = getpwuid(geteuid());
-	return entry && entry->pw_dir && entry->pw_dir[0] == '/' ? entry->pw_dir : NULL;
-}
-
 /* The user's own profiles come before those of the machine. */
 static void fill_profile_dirs(struct policy_context *context, char *own, size_t size)
 {
-	const char *config = getenv("XDG_CONFIG_HOME");
 	size_t n = 0;
-	int len = 0;
 
-	if (config && config[0] == '/')
-		len = snprintf(own, size, "%s/scrim/profiles", config);
-	else if (context->home)
-		len = snprintf(own, size, "%s/.config/scrim/profiles", context->home);
-	if (len > 0 && (size_t)len < size)
+	if (config_path("profiles", own, size) == 0)
 		context->profile_dirs[n++] = own;
 	context->profile_dirs[n++] = "/etc/scrim/profiles";
 #ifdef SCRIM_PROFILE_DIR
@@ -154,7 +138,7 @@ int policy_options_load(const struct policy_options *options, struct policy **re
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	char own[PATH_MAX];
-	struct policy_context context = {.home = find_home(), .cwd = cwd && cwd[0] == '/' ? cwd : NULL};
+	struct policy_context context = {.home = home_directory(), .cwd = cwd && cwd[0] == '/' ? cwd : NULL};
 	_cleanup_(cleanup_policy) struct policy *policy = NULL;
 
 	if (options->out_of_memory)

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/prompt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* Those that end or stop a process at a terminal. */
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+static volatile sig_atomic_t caught;
+
+static void note_signal(int number)
+{
+	caught = number;
+}
+
+static void put(int fd, const char *text)
+{
+	ssize_t n = write(fd, text, strlen(text));
+
+	(void)n;
+}
+
+/* One line into ANSWER: straight from the terminal, so that no other buffer has held it. */
+static int read_line(int fd, struct buffer *answer)
+{
+	bool too_long = false;
+	char extra;
+
+	for (;;) {
+		bool full = answer->len == answer->cap;
+		char *place = full ? &extra : answer->data + answer->len;
+		ssize_t n = read(fd, place, 1);
+
+		if (n < 0 && errno == EINTR && !caught)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0 && answer->len == 0)
+			return -ECANCELED;
+		if (n == 0 || *place == '\n') {
+			answer->data[answer->len] = '\0';
+			return too_long ? -EFBIG : 0;
+		}
+		too_long |= full;
+		answer->len += !full;
+	}
+}
+
+/* Ask once. With `caught` set on return the process is to get that signal, and perhaps be asked again. */
+static int ask(int fd, const char *question, bool echo, struct buffer *answer)
+{
+	struct sigaction before[ARRAY_LEN(signals)], noting = {.sa_handler = note_signal};
+	struct termios usual, quiet;
+	size_t start = answer->len;
+	int r = 0;
+
+	if (tcgetattr(fd, &usual) < 0)
+		return -ENOTTY;
+	quiet = usual;
+	if (!echo)
+		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	caught = 0;
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaction(signals[i], &noting, &before[i]);
+	if (tcsetattr(fd, TCSAFLUSH, &quiet) < 0)
+		r = -errno;
+	if (r == 0) {
+		put(fd, question);
+		r = read_line(fd, answer);
+		if (!echo)
+			put(fd, "\n");
+		while (tcsetattr(fd, TCSAFLUSH, &usual) < 0 && errno == EINTR && caught != SIGTTOU)
+			;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaction(signals[i], &before[i], NULL);
+	if (caught || r < 0) {
+		explicit_bzero(answer->data + start, answer->len - start);
+		buffer_truncate(answer, start);
+	}
+	return caught ? -EINTR : r;
+}
+
+int prompt_line(const char *question, bool echo, struct buffer *answer)
+{
+	_cleanup_close_ int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return -ENOTTY;
+	for (;;) {
+		int r = ask(fd, question, echo, answer);
+
+		if (r != -EINTR || !caught)
+			return r;
+		kill(getpid(), caught);
+		/* Here again after a stop: the question stands anew. */
+		if (caught != SIGTSTP && caught != SIGTTIN && caught != SIGTTOU)
+			return r;
+	}
+}
+
+int prompt_yes(const char *question)
+{
+	BUFFER_ON_STACK(answer, 64);
+	int r = prompt_line(question, true, &answer);
+
+	if (r < 0)
+		return r;
+	return strcasecmp(answer.data, "y") == 0 || strcasecmp(answer.data, "yes") == 0;
+}
