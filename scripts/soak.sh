@@ -52,12 +52,12 @@ differential() {
 }
 
 # Histories of encrypted files on a disk that lies, other ones each time, and a million random operations against a model:
-# $rounds times 50,000 lives are ten million and more moments at which the power goes.
+# $rounds times 75,000 lives are twenty million moments at which the process or the power goes.
 store() {
 	release
 	for ((round = 1; round <= rounds; round++)); do
 		say "store, round $round of $rounds"
-		"$build/release/test/store_sim" $(((RANDOM * 32768 + RANDOM) * 100000)) 50000
+		"$build/release/test/store_sim" $(((RANDOM * 32768 + RANDOM) * 100000)) 75000
 	done
 	SCRIM_STORE_OPERATIONS=170000 "$build/release/test/unit_store_model"
 }

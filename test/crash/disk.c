@@ -5,32 +5,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR 512
-#define PIECE  64 /* a transfer that is cut ends at a multiple of this */
-#define KEPT   6 /* contents of one sector since the last sync that may still appear */
+#define SECTOR  512
+#define BLOCK   4096
+#define SECTORS (BLOCK / SECTOR)
+#define PIECE   64 /* a transfer that is cut ends at a multiple of this */
+#define KEPT    6 /* contents of one sector since the last sync that may still appear */
+#define BUCKETS 512
 
-/* A sector: what is visible, what is on the disk, and what was written since the last sync. */
-struct sector {
-	bool used, dirty;
-	unsigned kept;
-	uint8_t seen[SECTOR], durable[SECTOR], since[KEPT][SECTOR];
+/* What was written to the sectors of a block since the last sync: only dirty blocks have this. */
+struct history {
+	struct history *next; /* of those not in use */
+	uint8_t count[SECTORS];
+	uint8_t bytes[KEPT][BLOCK];
 };
 
-/* Sparse: sectors in pages of 4 KiB, found through a hash. */
+/* What is visible and what is on the disk. Invariant: a sector that is not in `odd` has the same in both. */
 struct block {
 	uint64_t index;
-	struct block *next;
-	struct sector sectors[8];
+	struct block *next, *all;
+	struct history *history;
+	uint8_t dirty; /* a bit for each sector: written since the last sync */
+	bool hole;     /* punched and not written since */
+	uint8_t odd;   /* dirty, or clean and yet not on the disk as it is seen */
+	uint8_t seen[BLOCK], durable[BLOCK];
 };
 
+/* Sparse: blocks found through a hash. */
 struct disk {
 	uint64_t rng;
-	struct block *buckets[4096];
+	struct block *buckets[BUCKETS], *all;
+	struct history *histories;
 	uint64_t size, durable_size;
 	int64_t stop_after;
 	bool stopped;
 	struct disk_faults faults;
-	uint64_t writes, syncs, written;
+	uint64_t writes, syncs, written, reads;
 	uint8_t *flat;
 };
 
@@ -62,31 +71,81 @@ struct disk *disk_new(uint64_t seed)
 
 void disk_free(struct disk *d)
 {
-	for (size_t i = 0; i < 4096; i++)
-		for (struct block *b = d->buckets[i], *next; b; b = next) {
-			next = b->next;
-			free(b);
-		}
+	for (struct block *b = d->all, *next; b; b = next) {
+		next = b->all;
+		free(b->history);
+		free(b);
+	}
+	for (struct history *h = d->histories, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
 	free(d->flat);
 	free(d);
 }
 
-static struct sector *sector_at(struct disk *d, uint64_t offset, bool make)
+static struct block *block_at(struct disk *d, uint64_t offset, bool make)
 {
-	uint64_t index = offset / 4096;
-	struct block **at = &d->buckets[index % 4096];
+	uint64_t index = offset / BLOCK;
+	struct block **at = &d->buckets[index % BUCKETS];
 
 	while (*at && (*at)->index != index)
 		at = &(*at)->next;
-	if (!*at) {
-		if (!make)
-			return NULL;
+	if (!*at && make) {
 		*at = calloc(1, sizeof(**at));
 		if (!*at)
 			abort();
 		(*at)->index = index;
+		(*at)->all = d->all;
+		d->all = *at;
 	}
-	return &(*at)->sectors[offset / SECTOR % 8];
+	return *at;
+}
+
+static void note(struct disk *d, struct block *b, unsigned k)
+{
+	struct history *h = b->history;
+	unsigned at;
+
+	if (!h) {
+		h = d->histories;
+		if (h)
+			d->histories = h->next;
+		else
+			h = malloc(sizeof(*h));
+		if (!h)
+			abort();
+		memset(h->count, 0, sizeof(h->count));
+		b->history = h;
+	}
+	at = h->count[k] < KEPT ? h->count[k]++ : (unsigned)(disk_random(d) % KEPT);
+	memcpy(h->bytes[at] + k * SECTOR, b->seen + k * SECTOR, SECTOR);
+	b->dirty |= (uint8_t)(1 << k);
+	b->odd |= (uint8_t)(1 << k);
+}
+
+/* Sector K counts as clean from now on; STANDS: what is seen is on the disk. */
+static void clean(struct disk *d, struct block *b, unsigned k, bool stands)
+{
+	if (stands) {
+		memcpy(b->durable + k * SECTOR, b->seen + k * SECTOR, SECTOR);
+		b->odd &= (uint8_t)~(1 << k);
+	}
+	b->dirty &= (uint8_t)~(1 << k);
+	if (b->history)
+		b->history->count[k] = 0;
+	if (!b->dirty && b->history) {
+		b->history->next = d->histories;
+		d->histories = b->history;
+		b->history = NULL;
+	}
+}
+
+/* One of the contents that sector K had since the last sync stands on the disk. */
+static void keep_earlier(struct disk *d, struct block *b, unsigned k)
+{
+	if (b->history && b->history->count[k] > 0)
+		memcpy(b->durable + k * SECTOR, b->history->bytes[disk_random(d) % b->history->count[k]] + k * SECTOR, SECTOR);
 }
 
 /* Each write and each sync is a point where the process may be gone. */
@@ -100,12 +159,13 @@ static bool tick(struct disk *d)
 static void put(struct disk *d, const uint8_t *bytes, size_t len, uint64_t offset)
 {
 	while (len > 0) {
-		struct sector *s = sector_at(d, offset, true);
-		size_t at = offset % SECTOR, n = SECTOR - at < len ? SECTOR - at : len;
+		struct block *b = block_at(d, offset, true);
+		size_t at = offset % BLOCK, n = BLOCK - at < len ? BLOCK - at : len;
 
-		memcpy(s->seen + at, bytes, n);
-		memcpy(s->since[s->kept < KEPT ? s->kept++ : (unsigned)(disk_random(d) % KEPT)], s->seen, SECTOR);
-		s->used = s->dirty = true;
+		memcpy(b->seen + at, bytes, n);
+		b->hole = false;
+		for (unsigned k = (unsigned)(at / SECTOR); k <= (at + n - 1) / SECTOR; k++)
+			note(d, b, k);
 		bytes += n;
 		offset += n;
 		len -= n;
@@ -140,23 +200,20 @@ static ssize_t sim_pwrite(void *handle, const void *bytes, size_t len, uint64_t 
 	return error ? error : (ssize_t)len;
 }
 
-static ssize_t sim_pread(void *handle, void *bytes, size_t len, uint64_t offset)
+ssize_t disk_peek(struct disk *d, void *bytes, size_t len, uint64_t offset)
 {
-	struct disk *d = handle;
 	uint8_t *to = bytes;
 
-	if (d->stopped)
-		return -EIO;
 	if (offset >= d->size)
 		return 0;
 	if (len > d->size - offset)
 		len = (size_t)(d->size - offset);
 	for (size_t left = len; left > 0;) {
-		struct sector *s = sector_at(d, offset, false);
-		size_t at = offset % SECTOR, n = SECTOR - at < left ? SECTOR - at : left;
+		struct block *b = block_at(d, offset, false);
+		size_t at = offset % BLOCK, n = BLOCK - at < left ? BLOCK - at : left;
 
-		if (s)
-			memcpy(to, s->seen + at, n);
+		if (b)
+			memcpy(to, b->seen + at, n);
 		else
 			memset(to, 0, n);
 		to += n;
@@ -166,31 +223,40 @@ static ssize_t sim_pread(void *handle, void *bytes, size_t len, uint64_t offset)
 	return (ssize_t)len;
 }
 
-static void each_sector(struct disk *d, void (*f)(struct disk *d, struct sector *s))
+static ssize_t sim_pread(void *handle, void *bytes, size_t len, uint64_t offset)
 {
-	for (size_t i = 0; i < 4096; i++)
-		for (struct block *b = d->buckets[i]; b; b = b->next)
-			for (int k = 0; k < 8; k++)
-				if (b->sectors[k].used)
-					f(d, &b->sectors[k]);
+	struct disk *d = handle;
+
+	if (d->stopped)
+		return -EIO;
+	d->reads++;
+	if (chance(d, d->faults.odd_read)) {
+		if (disk_random(d) % 2)
+			return -EINTR;
+		len = 1 + disk_random(d) % len;
+	}
+	return disk_peek(d, bytes, len, offset);
 }
 
-static void sector_synced(struct disk *d, struct sector *s)
+static void sync_all(struct disk *d)
 {
-	(void)d;
-	if (s->dirty)
-		memcpy(s->durable, s->seen, SECTOR);
-	s->dirty = false;
-	s->kept = 0;
+	for (struct block *b = d->all; b; b = b->all)
+		for (unsigned k = 0; b->dirty && k < SECTORS; k++)
+			if (b->dirty & 1 << k)
+				clean(d, b, k, true);
 }
 
-/* As after a failed fsync: the page counts as clean, whatever became of it. */
-static void sector_half_synced(struct disk *d, struct sector *s)
+/* As after a failed fsync: what was dirty counts as clean, whatever became of it. */
+static void half_sync(struct disk *d)
 {
-	if (s->dirty && s->kept > 0 && disk_random(d) % 10 < 5)
-		memcpy(s->durable, s->since[disk_random(d) % s->kept], SECTOR);
-	s->dirty = false;
-	s->kept = 0;
+	for (struct block *b = d->all; b; b = b->all)
+		for (unsigned k = 0; b->dirty && k < SECTORS; k++) {
+			if (!(b->dirty & 1 << k))
+				continue;
+			if (disk_random(d) % 10 < 5)
+				keep_earlier(d, b, k);
+			clean(d, b, k, false);
+		}
 }
 
 static int sim_sync(void *handle)
@@ -203,12 +269,12 @@ static int sim_sync(void *handle)
 	if (!tick(d))
 		return -EIO;
 	if (chance(d, d->faults.fail_sync)) {
-		each_sector(d, sector_half_synced);
+		half_sync(d);
 		if (disk_random(d) % 2)
 			d->durable_size = d->size;
 		return -EIO;
 	}
-	each_sector(d, sector_synced);
+	sync_all(d);
 	d->durable_size = d->size;
 	return 0;
 }
@@ -223,16 +289,14 @@ static int sim_size(void *handle, uint64_t *ret_size)
 
 static void zero_from(struct disk *d, uint64_t size)
 {
-	static const uint8_t zeros[SECTOR];
+	static const uint8_t zeros[BLOCK];
 
-	for (size_t i = 0; i < 4096; i++)
-		for (struct block *b = d->buckets[i]; b; b = b->next)
-			for (unsigned k = 0; k < 8; k++) {
-				uint64_t at = b->index * 4096 + k * SECTOR;
+	for (struct block *b = d->all; b; b = b->all) {
+		uint64_t at = b->index * BLOCK, from = at < size ? size - at : 0;
 
-				if (b->sectors[k].used && at + SECTOR > size)
-					put(d, zeros, at < size ? (size_t)(at + SECTOR - size) : SECTOR, at < size ? size : at);
-			}
+		if (from < BLOCK)
+			put(d, zeros, (size_t)(BLOCK - from), at + from);
+	}
 }
 
 static int sim_resize(void *handle, uint64_t size)
@@ -241,6 +305,8 @@ static int sim_resize(void *handle, uint64_t size)
 
 	if (d->stopped || !tick(d))
 		return -EIO;
+	if (chance(d, d->faults.fail_write))
+		return -ENOSPC;
 	if (size < d->size)
 		zero_from(d, size);
 	d->size = size;
@@ -249,15 +315,31 @@ static int sim_resize(void *handle, uint64_t size)
 
 static int sim_punch(void *handle, uint64_t offset, uint64_t len)
 {
-	static const uint8_t zeros[SECTOR];
+	static const uint8_t zeros[BLOCK];
 	struct disk *d = handle;
 
 	if (d->stopped || !tick(d))
 		return -EIO;
-	for (uint64_t at = offset; at < offset + len; at += SECTOR)
-		if (sector_at(d, at, false))
-			put(d, zeros, SECTOR, at);
+	if (d->faults.cannot_punch)
+		return -EOPNOTSUPP;
+	if (chance(d, d->faults.fail_write))
+		return -EIO;
+	for (uint64_t at = offset; at < offset + len; at += BLOCK)
+		if (block_at(d, at, false)) {
+			put(d, zeros, BLOCK, at);
+			block_at(d, at, false)->hole = true;
+		}
 	return 0;
+}
+
+static int sim_allocated(void *handle, uint64_t *ret_bytes)
+{
+	struct disk *d = handle;
+
+	*ret_bytes = 0;
+	for (struct block *b = d->all; b; b = b->all)
+		*ret_bytes += !b->hole && b->index * BLOCK < d->size ? BLOCK : 0;
+	return d->stopped ? -EIO : 0;
 }
 
 static int sim_drop_cache(void *handle)
@@ -278,6 +360,7 @@ const struct store_io disk_io = {
 	.resize = sim_resize,
 	.punch = sim_punch,
 	.drop_cache = sim_drop_cache,
+	.allocated = sim_allocated,
 };
 
 void disk_stop_after(struct disk *d, int64_t count)
@@ -290,35 +373,23 @@ bool disk_is_stopped(const struct disk *d)
 	return d->stopped;
 }
 
-static void sector_power(struct disk *d, struct sector *s)
-{
-	if (s->dirty && s->kept > 0 && disk_random(d) % 100 >= 35)
-		memcpy(s->durable, s->since[disk_random(d) % s->kept], SECTOR);
-	memcpy(s->seen, s->durable, SECTOR);
-	s->dirty = false;
-	s->kept = 0;
-}
-
 /* Mostly whole pages are lost or kept, sometimes single sectors: both are tried. */
 static void block_power(struct disk *d, struct block *b, unsigned kept)
 {
 	unsigned fate = (unsigned)(disk_random(d) % 100);
+	bool torn = fate >= kept + (100 - kept) * 2 / 3;
 
-	for (int k = 0; k < 8; k++) {
-		struct sector *s = &b->sectors[k];
-
-		if (!s->used)
+	for (unsigned k = 0; k < SECTORS; k++) {
+		if (!(b->dirty & 1 << k))
 			continue;
-		if (fate < kept && s->dirty) {
-			memcpy(s->durable, s->seen, SECTOR); /* kept */
-		} else if (fate >= kept + (100 - kept) * 2 / 3) {
-			sector_power(d, s); /* torn */
-			continue;
-		}
-		memcpy(s->seen, s->durable, SECTOR);
-		s->dirty = false;
-		s->kept = 0;
+		if (fate < kept)
+			memcpy(b->durable + k * SECTOR, b->seen + k * SECTOR, SECTOR);
+		else if (torn && disk_random(d) % 100 >= 35)
+			keep_earlier(d, b, k);
 	}
+	memcpy(b->seen, b->durable, BLOCK);
+	for (unsigned k = 0; k < SECTORS; k++)
+		clean(d, b, k, true);
 }
 
 void disk_power(struct disk *d)
@@ -327,23 +398,20 @@ void disk_power(struct disk *d)
 	static const unsigned kept[] = {40, 40, 90, 98};
 	unsigned mood = (unsigned)(disk_random(d) % 4);
 
-	for (size_t i = 0; i < 4096; i++)
-		for (struct block *b = d->buckets[i]; b; b = b->next)
+	for (struct block *b = d->all; b; b = b->all)
+		if (b->odd)
 			block_power(d, b, kept[mood]);
 	if (d->size != d->durable_size && disk_random(d) % 2)
 		d->size = d->durable_size;
 	/* What lies behind the end is gone. */
-	for (size_t i = 0; i < 4096; i++)
-		for (struct block *b = d->buckets[i]; b; b = b->next)
-			for (unsigned k = 0; k < 8; k++) {
-				uint64_t at = b->index * 4096 + k * SECTOR;
+	for (struct block *b = d->all; b; b = b->all) {
+		uint64_t at = b->index * BLOCK, from = at < d->size ? d->size - at : 0;
 
-				if (at + SECTOR <= d->size)
-					continue;
-				memset(b->sectors[k].seen + (at < d->size ? d->size - at : 0), 0,
-				       at < d->size ? at + SECTOR - d->size : SECTOR);
-				memcpy(b->sectors[k].durable, b->sectors[k].seen, SECTOR);
-			}
+		if (from >= BLOCK)
+			continue;
+		memset(b->seen + from, 0, (size_t)(BLOCK - from));
+		memset(b->durable + from, 0, (size_t)(BLOCK - from));
+	}
 	d->durable_size = d->size;
 	disk_kill(d);
 }
@@ -354,30 +422,22 @@ void disk_kill(struct disk *d)
 	d->stop_after = -1;
 }
 
-static void sector_write_back(struct disk *d, struct sector *s)
-{
-	if (s->dirty && disk_random(d) % 10 < 3) {
-		memcpy(s->durable, s->seen, SECTOR);
-		s->dirty = false;
-		s->kept = 0;
-	}
-}
-
 void disk_write_back(struct disk *d)
 {
-	each_sector(d, sector_write_back);
-}
-
-static void sector_evict(struct disk *d, struct sector *s)
-{
-	(void)d;
-	if (!s->dirty)
-		memcpy(s->seen, s->durable, SECTOR);
+	for (struct block *b = d->all; b; b = b->all)
+		for (unsigned k = 0; b->dirty && k < SECTORS; k++)
+			if (b->dirty & 1 << k && disk_random(d) % 10 < 3)
+				clean(d, b, k, true);
 }
 
 void disk_evict(struct disk *d)
 {
-	each_sector(d, sector_evict);
+	for (struct block *b = d->all; b; b = b->all)
+		for (unsigned k = 0; b->odd & ~b->dirty && k < SECTORS; k++)
+			if (b->odd & ~b->dirty & 1 << k) {
+				memcpy(b->seen + k * SECTOR, b->durable + k * SECTOR, SECTOR);
+				b->odd &= (uint8_t)~(1 << k);
+			}
 }
 
 void disk_set_faults(struct disk *d, const struct disk_faults *f)
@@ -389,15 +449,23 @@ uint8_t *disk_bytes(struct disk *d, uint64_t *ret_size)
 {
 	free(d->flat);
 	d->flat = calloc(1, d->size + 1);
-	if (!d->flat || sim_pread(d, d->flat, d->size, 0) < 0)
+	if (!d->flat)
 		abort();
+	for (struct block *b = d->all; b; b = b->all) {
+		uint64_t at = b->index * BLOCK;
+
+		if (at < d->size)
+			memcpy(d->flat + at, b->seen, d->size - at < BLOCK ? (size_t)(d->size - at) : BLOCK);
+	}
 	*ret_size = d->size;
 	return d->flat;
 }
 
 void disk_set_size(struct disk *d, uint64_t size)
 {
-	sim_resize(d, size);
+	if (size < d->size)
+		zero_from(d, size);
+	d->size = size;
 }
 
 uint64_t disk_writes(const struct disk *d)
@@ -413,4 +481,9 @@ uint64_t disk_syncs(const struct disk *d)
 uint64_t disk_written_bytes(const struct disk *d)
 {
 	return d->written;
+}
+
+uint64_t disk_reads(const struct disk *d)
+{
+	return d->reads;
 }

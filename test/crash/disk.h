@@ -32,13 +32,18 @@ struct disk_faults {
 	unsigned fail_sync;  /* per 1000 syncs: -EIO */
 	unsigned fail_write; /* per 1000 writes: -EIO or -ENOSPC, perhaps after some bytes */
 	unsigned odd_write;  /* per 1000 writes: short, or -EINTR */
+	unsigned odd_read;   /* the same of reads */
+	bool cannot_punch;   /* -EOPNOTSUPP */
 };
 void disk_set_faults(struct disk *d, const struct disk_faults *f);
 
+/* Read what is visible, whatever the state of the disk. */
+ssize_t disk_peek(struct disk *d, void *bytes, size_t len, uint64_t offset);
 /* What is visible now; for tests that damage it. */
 uint8_t *disk_bytes(struct disk *d, uint64_t *ret_size);
 void disk_set_size(struct disk *d, uint64_t size);
 uint64_t disk_writes(const struct disk *d);
+uint64_t disk_reads(const struct disk *d);
 uint64_t disk_syncs(const struct disk *d);
 uint64_t disk_written_bytes(const struct disk *d);
 

@@ -144,6 +144,8 @@ static int write_version(struct store *s, uint16_t extra_flags)
 	uint16_t flags = s->meta.flags;
 	int r = slots_compare(s);
 
+	if (r == 0 && s->highest >= FORMAT_MAX_SEQUENCE)
+		r = -EOVERFLOW;
 	if (r < 0)
 		return r;
 	s->meta.sequence = ++s->highest;
@@ -198,6 +200,8 @@ int store_commit(struct store *s, bool durable)
 	if (!store_is_dirty(s) && !s->failed)
 		return !durable || s->durable ? 0 : make_durable(s);
 	r = page_prepare(s);
+	if (r == 0 && !s->is_new)
+		r = slots_compare(s); /* another writer's pages may stand where ours would go */
 	if (r == 0 && s->failed)
 		r = write_afresh(s);
 	if (r == 0)
@@ -243,6 +247,7 @@ int store_seal(struct store *s)
 	/* The same version: what the next one must not overwrite is the slot that has been synced. */
 	s->durable = true;
 	s->durable_slot = old_slot;
+	space_tidy(s);
 	return 0;
 }
 

@@ -175,8 +175,8 @@ static bool fixed_is_right(const struct format_slot *slot, const uint8_t *bytes,
 	uint64_t first = 2 * ((UINT64_C(1) << slot->shift) >> FORMAT_PAGE_SHIFT);
 	size_t lists = FIXED + (size_t)m->named_count * NAMED + (size_t)m->extent_count * EXTENT;
 
-	if (m->sequence == 0 || m->size > FORMAT_MAX_SIZE || m->mtime.nsec > 999999999 || m->ctime.nsec > 999999999 ||
-	    m->total_pages > BITS_48 || (m->total_pages < first && m->used_pages > 0) || m->used_pages > m->total_pages ||
+	if (m->sequence == 0 || m->sequence > FORMAT_MAX_SEQUENCE || m->size > FORMAT_MAX_SIZE || m->mtime.nsec > 999999999 || m->ctime.nsec > 999999999 ||
+	    m->total_pages > BITS_48 || m->total_pages < first || m->used_pages > m->total_pages - first ||
 	    m->flags & ~(META_SEALED | META_INLINE | META_FIRST) || m->height > FORMAT_MAX_HEIGHT || bytes[59] ||
 	    m->named_count > FORMAT_MAX_NAMED || m->extent_count > slot->extents || !is_zero(bytes + 68, FIXED - 68))
 		return false;
@@ -184,6 +184,17 @@ static bool fixed_is_right(const struct format_slot *slot, const uint8_t *bytes,
 		return m->payload <= slot->inline_max && m->payload <= m->size && m->height == 0 && m->used_pages == 0 &&
 		       lists + m->payload <= ((size_t)1 << slot->shift) - FORMAT_HEAD;
 	return m->payload <= slot->root_entries;
+}
+
+/* Would entry I of the root hold what lies behind the end of the plaintext? So the height fits the size. */
+static bool starts_behind(const struct meta *m, uint64_t i, unsigned chunk_shift)
+{
+	uint64_t at = i << chunk_shift;
+
+	for (unsigned level = 0; level < m->height; level++)
+		if (__builtin_mul_overflow(at, (uint64_t)FORMAT_NODE_ENTRIES, &at))
+			return i > 0;
+	return at >= m->size;
 }
 
 static bool lists_are_right(const struct meta *m, const struct format_slot *slot, unsigned chunk_shift)
@@ -204,6 +215,8 @@ static bool lists_are_right(const struct meta *m, const struct format_slot *slot
 
 		if (e->page == 0)
 			continue;
+		if (starts_behind(m, i, chunk_shift))
+			return false;
 		if (e->page < first || e->page + pages_of(e->len) > m->total_pages || e->len > UINT32_C(1) << chunk_shift ||
 		    (m->height > 0 && e->len != FORMAT_PAGE))
 			return false;

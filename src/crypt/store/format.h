@@ -37,6 +37,7 @@
 #define FORMAT_MAX_EXTENTS    240
 #define FORMAT_AAD            32
 #define FORMAT_MAX_SIZE       INT64_MAX
+#define FORMAT_MAX_SEQUENCE   INT64_MAX
 
 static_assert(FORMAT_NODE_ENTRIES * FORMAT_ENTRY <= FORMAT_PAGE, "a node is a page");
 

@@ -16,6 +16,7 @@
 #define RULE(n) (SCRIM_WITHOUT_RULE != (n))
 
 #define STORE_MAX_NODES  1536 /* nodes in memory: 6 MiB */
+#define STORE_SCAN_NODES 512 /* the same while free pages are looked for, which takes 2 MiB */
 #define STORE_MAX_CACHE  (768 << 10) /* bytes of chunks in memory */
 #define STORE_BATCH      10 /* chunks encrypted with one getrandom(2): 240 of the 256 bytes that come whole */
 #define STORE_FREE       4096 /* extents known to be free */
@@ -101,7 +102,7 @@ struct store {
 	/* Nodes in memory. */
 	struct node **buckets;
 	struct node *newest, *oldest;
-	uint32_t node_count;
+	uint32_t node_count, node_limit;
 
 	/* Chunks in memory. */
 	struct chunk *chunks;
@@ -167,6 +168,8 @@ bool space_fits(const struct store *s, uint64_t n, uint64_t limit);
 void space_cut(struct store *s, uint64_t end);
 /* Give the blocks of free pages back. */
 int space_punch(struct store *s);
+/* The same if they are a quarter of what the file takes, or 1 MiB. What fails is left for another time. */
+void space_tidy(struct store *s);
 void space_free(struct store *s);
 /* Free pages that are not known as such. */
 uint64_t space_lost(const struct store *s);

@@ -53,6 +53,26 @@ static int file_drop_cache(void *handle)
 	return -posix_fadvise(*(int *)handle, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+static int file_allocated(void *handle, uint64_t *ret_bytes)
+{
+	struct stat st;
+
+	if (fstat(*(int *)handle, &st) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+static int file_next_data(void *handle, uint64_t *offset)
+{
+	off_t at = lseek(*(int *)handle, (off_t)*offset, SEEK_DATA);
+
+	if (at < 0)
+		return -errno;
+	*offset = (uint64_t)at;
+	return 0;
+}
+
 const struct store_io store_io_file = {
 	.pread = file_pread,
 	.pwrite = file_pwrite,
@@ -61,6 +81,8 @@ const struct store_io store_io_file = {
 	.resize = file_resize,
 	.punch = file_punch,
 	.drop_cache = file_drop_cache,
+	.allocated = file_allocated,
+	.next_data = file_next_data,
 };
 
 int store_read_zeroed(const struct store_io *io, void *handle, void *bytes, size_t len, uint64_t offset)

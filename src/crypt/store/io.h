@@ -19,6 +19,11 @@ struct store_io {
 	int (*punch)(void *handle, uint64_t offset, uint64_t len);
 	/* Drop what the page cache holds, so that reads come from the disk. */
 	int (*drop_cache)(void *handle);
+	/* Bytes of the disk that the file takes. May be NULL: not known. */
+	int (*allocated)(void *handle, uint64_t *ret_bytes);
+	/* From *OFFSET on to where there is data: as lseek(2) SEEK_DATA, -ENXIO when there is none; other errors leave *OFFSET.
+	 * May be NULL. */
+	int (*next_data)(void *handle, uint64_t *offset);
 };
 
 /* A file: HANDLE is a pointer to its descriptor, an int. */

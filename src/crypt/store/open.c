@@ -9,6 +9,9 @@
 #define DEFAULT_SLOT  12
 #define DEFAULT_CHUNK 14
 
+/* More versions than are written without a sync. */
+#define SKIP (UINT64_C(1) << 32)
+
 /* One of the two slots as it was found. */
 struct candidate {
 	int error;         /* 0: it authenticates */
@@ -151,6 +154,26 @@ static int choose(struct store *s, struct opening *o)
 	return last;
 }
 
+/*
+ * Rule 7, for versions that cannot be seen any more: there may have been some behind one that was not sealed, or in a slot that
+ * was torn. At random, since it may happen again at this version.
+ */
+static int skip_sequences(struct store *s, const struct opening *o)
+{
+	bool torn = false;
+	uint32_t more;
+	int r;
+
+	for (int i = 0; i < 2; i++)
+		torn |= o->slots[i].error < 0 && !slot_is_zero(o->bytes[i], slot_size(s));
+	if (s->mode != STORE_WRITE || !RULE(7) || (!torn && !s->fell_back && s->meta.flags & META_SEALED))
+		return 0;
+	r = s->env.random(&more, sizeof(more));
+	if (r == 0)
+		s->highest += SKIP + more;
+	return r;
+}
+
 /* The errno of two slots of which none can be used. */
 static int no_slot(const struct opening *o)
 {
@@ -192,7 +215,11 @@ static int file_is_empty(struct store *s, const struct opening *o, uint64_t size
 	uint8_t bytes[FORMAT_PAGE];
 
 	for (uint64_t at = 0; at < size; at += sizeof(bytes)) {
-		int r = store_read_zeroed(s->env.io, s->env.handle, bytes, sizeof(bytes), at);
+		int r = s->env.io->next_data ? s->env.io->next_data(s->env.handle, &at) : 0;
+
+		if (r == -ENXIO)
+			break;
+		r = store_read_zeroed(s->env.io, s->env.handle, bytes, sizeof(bytes), at);
 
 		if (r < 0)
 			return r;
@@ -219,6 +246,8 @@ static int open_existing(struct store *s, struct opening *o, const struct store_
 		r = choose(s, o);
 	else
 		r = no_slot(o);
+	if (r == 0)
+		r = skip_sequences(s, o);
 	if ((r == -EBADMSG || r == -ENOKEY) && size >= slot_size(s) && o->slots[0].error < 0 && slot_never_whole(o->bytes[0], slot_size(s))) {
 		/* No version ever became durable: that would be in slot 0, whole. */
 		s->fell_back = true;
@@ -264,6 +293,8 @@ static int find_version(struct store *s, const struct store_layout *layout)
 		s->seen[i] = malloc(slot_size(s));
 		if (!s->seen[i])
 			r = -ENOMEM;
+		else if (s->is_new) /* the slots may get another size */
+			r = store_read_zeroed(s->env.io, s->env.handle, s->seen[i], slot_size(s), (uint64_t)i * slot_size(s));
 		else
 			memcpy(s->seen[i], o->bytes[i], slot_size(s));
 		s->seen_known[i] = true;
@@ -286,6 +317,7 @@ int store_open(const struct store_env *env, enum store_mode mode, const struct s
 	if (!s->env.random)
 		s->env.random = random_bytes;
 	s->mode = mode;
+	s->node_limit = STORE_MAX_NODES;
 	s->newest_slot = s->durable_slot = -1;
 	r = find_version(s, layout);
 	if (r == 0 && !s->is_new) {

@@ -28,8 +28,10 @@ int page_read(struct store *s, enum format_kind kind, uint8_t level, uint64_t in
 static int start_empty(struct store *s)
 {
 	uint64_t size;
-	int r = s->env.io->size(s->env.handle, &size);
+	int r = slots_compare(s); /* somebody else may have made the file meanwhile */
 
+	if (r == 0)
+		r = s->env.io->size(s->env.handle, &size);
 	if (r == 0 && size > 0)
 		r = s->env.io->resize(s->env.handle, 0);
 	if (r == 0)

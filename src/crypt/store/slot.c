@@ -40,8 +40,12 @@ int slot_write(struct store *s, int which, const uint8_t *inline_bytes)
 		return r;
 	s->seen_known[which] = false;
 	r = store_write_all(s->env.io, s->env.handle, bytes, size, (uint64_t)which * size);
-	if (r < 0)
+	if (r < 0) {
+		/* How far it came: so that another writer is still told from us. */
+		s->seen_known[which] =
+			store_read_zeroed(s->env.io, s->env.handle, s->seen[which], size, (uint64_t)which * size) == 0;
 		return r;
+	}
 	memcpy(s->seen[which], bytes, size);
 	s->seen_known[which] = true;
 	return 0;
@@ -52,6 +56,8 @@ int slots_compare(struct store *s)
 	uint8_t bytes[FORMAT_MAX_SLOT];
 	size_t size = slot_size(s);
 
+	if (!RULE(9))
+		return 0;
 	for (int i = 0; i < 2; i++) {
 		int r = store_read_zeroed(s->env.io, s->env.handle, bytes, size, (uint64_t)i * size);
 
@@ -67,17 +73,24 @@ int slots_compare(struct store *s)
 	return 0;
 }
 
-/* What stands in slot WHICH, other than what was seen there: a newer version, so another writer; or nothing of worth. */
+/*
+ * What stands in slot WHICH, other than what was seen there: a newer version, so another writer; or nothing of worth. What has
+ * our head and cannot be opened may be a writer with a new key, but where a seal was seen it is that one, torn.
+ */
 static bool is_newer(struct store *s, int which, const uint8_t *bytes)
 {
+	bool seal = s->meta.flags & META_SEALED && which == s->newest_slot;
 	struct {
 		struct head head;
 		struct meta meta;
 		uint8_t inline_bytes[FORMAT_MAX_SLOT];
 	} *found = malloc(sizeof(*found));
-	bool newer = !found || (head_decode(bytes, &found->head) == 0 && found->head.slot_shift == s->slot->shift &&
-				(slot_open(s->xaes, &found->head, which, bytes, &found->meta, found->inline_bytes) < 0 ||
-				 found->meta.sequence >= s->meta.sequence));
+	bool newer = !found;
+
+	if (found && head_decode(bytes, &found->head) == 0 && found->head.slot_shift == s->slot->shift)
+		newer = slot_open(s->xaes, &found->head, which, bytes, &found->meta, found->inline_bytes) < 0 ?
+				!seal :
+				found->meta.sequence >= s->meta.sequence;
 
 	free(found);
 	return newer;
@@ -101,8 +114,7 @@ int slots_settle(struct store *s)
 		if (r < 0)
 			break;
 		same[i] = memcmp(bytes, s->seen[i], size) == 0;
-		/* A torn seal is no writer; but what has our head and cannot be opened may be one with a new key. */
-		if (!same[i] && is_newer(s, i, bytes) && !(s->meta.flags & META_SEALED && i == s->newest_slot))
+		if (!same[i] && RULE(9) && is_newer(s, i, bytes))
 			r = -ESTALE;
 		memcpy(s->seen[i], bytes, size);
 	}

@@ -10,6 +10,7 @@
 
 #define SEARCH      64 /* extents looked at for one that fits */
 #define SCAN_BITS   (UINT64_C(1) << 24) /* pages in one pass of a scan: 2 MiB of memory */
+#define WASTE       256 /* pages, 1 MiB */
 
 static struct extent *ring_at(const struct extent_ring *r, uint32_t i)
 {
@@ -202,26 +203,33 @@ uint64_t space_lost(const struct store *s)
 
 struct scan {
 	uint64_t *bits;
-	uint64_t base; /* page of the first bit */
+	uint64_t base;  /* page of the first bit */
+	uint64_t next;  /* the first page in use behind the last bit */
+	uint64_t limit; /* pages that the file has */
 };
 
 static int mark(struct store *s, void *data, uint8_t level, uint64_t index, const struct entry *e, int read_error)
 {
 	struct scan *scan = data;
+	uint64_t end = e->page + pages_of(e->len);
 
 	(void)s, (void)level, (void)index;
 	if (read_error)
 		return read_error; /* what is below is not known: nothing may be called free */
-	for (uint64_t p = e->page; p < e->page + pages_of(e->len); p++)
+	if (end > scan->limit)
+		return -EBADMSG;
+	for (uint64_t p = e->page; p < end; p++)
 		if (p >= scan->base && p - scan->base < SCAN_BITS)
 			scan->bits[(p - scan->base) / 64] |= UINT64_C(1) << (p - scan->base) % 64;
+		else if (p >= scan->base && p < scan->next)
+			scan->next = p;
 	return 0;
 }
 
+/* What the pass says is free, and the pages up to where the next one starts. */
 static void collect(struct store *s, const struct scan *scan)
 {
-	uint64_t end = s->meta.total_pages - scan->base < SCAN_BITS ? s->meta.total_pages - scan->base : SCAN_BITS;
-	uint64_t start = 0;
+	uint64_t left = s->meta.total_pages - scan->base, end = left < SCAN_BITS ? left : SCAN_BITS, start = 0;
 
 	for (uint64_t i = 0; i <= end; i++) {
 		if (i < end && !(scan->bits[i / 64] & UINT64_C(1) << i % 64))
@@ -229,25 +237,38 @@ static void collect(struct store *s, const struct scan *scan)
 		ring_add(&s->free, STORE_FREE, scan->base + start, i - start);
 		start = i + 1;
 	}
+	if (left > SCAN_BITS)
+		ring_add(&s->free, STORE_FREE, scan->base + SCAN_BITS, scan->next - scan->base - SCAN_BITS);
 }
 
 int space_scan(struct store *s)
 {
 	struct scan scan = {.base = first_page(s)};
-	int r = 0;
+	uint64_t size;
+	int r;
 
 	if (s->quarantine.count > 0 || s->changed || !s->durable)
 		return -EBUSY;
+	r = s->env.io->size(s->env.handle, &size);
+	if (r < 0)
+		return r;
+	scan.limit = (size + FORMAT_PAGE - 1) >> FORMAT_PAGE_SHIFT;
+	tree_forget(s); /* room for the bits; nothing is dirty */
 	scan.bits = malloc(SCAN_BITS / 8);
 	if (!scan.bits)
 		return -ENOMEM;
+	s->node_limit = STORE_SCAN_NODES;
 	ring_clear(&s->free);
-	for (; r == 0 && scan.base < s->meta.total_pages; scan.base += SCAN_BITS) {
+	for (; r == 0 && scan.base < s->meta.total_pages; scan.base = scan.next) {
 		memset(scan.bits, 0, SCAN_BITS / 8);
+		scan.next = s->meta.total_pages;
 		r = tree_walk(s, mark, &scan);
 		if (r == 0)
 			collect(s, &scan);
 	}
+	if (r < 0)
+		ring_clear(&s->free);
+	s->node_limit = STORE_MAX_NODES;
 	free(scan.bits);
 	return r;
 }
@@ -285,6 +306,21 @@ int space_punch(struct store *s)
 			return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r; /* a file system that cannot is no error */
 	}
 	return 0;
+}
+
+void space_tidy(struct store *s)
+{
+	uint64_t bytes, has, needs = first_page(s) + s->meta.used_pages, waste;
+
+	if (!s->durable || s->failed || !s->env.io->allocated || s->env.io->allocated(s->env.handle, &bytes) < 0)
+		return;
+	has = bytes >> FORMAT_PAGE_SHIFT;
+	waste = has > needs ? has - needs : 0;
+	if (waste < WASTE && waste < (has + 3) / 4)
+		return;
+	if (s->free.pages + s->quarantine.pages < waste)
+		space_scan(s);
+	space_punch(s);
 }
 
 void space_free(struct store *s)

@@ -100,7 +100,10 @@ bool store_is_dirty(const struct store *s);
 /* Make everything so far a version; with DURABLE it is on the disk when 0 is returned. */
 int store_commit(struct store *s, bool durable);
 
-/* After a durable commit, when idle or before closing: later opens need no check. 0 also where there is nothing to do. */
+/*
+ * After a durable commit, when idle or before closing: later opens need no check. 0 also where there is nothing to do.
+ * Free pages are given back to the file system when they are a quarter of the file or 1 MiB.
+ */
 int store_seal(struct store *s);
 
 /* Chunks before and behind which data stands: as lseek(2) SEEK_DATA and SEEK_HOLE. -ENXIO at or behind the end. */

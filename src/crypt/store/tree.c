@@ -175,7 +175,7 @@ static int node_below(struct store *s, struct node *parent, uint8_t level, uint6
 	}
 	if (parent)
 		parent->children++; /* it must not be the one that makes room */
-	r = s->node_count >= STORE_MAX_NODES ? evict(s) : 0;
+	r = s->node_count >= s->node_limit ? evict(s) : 0;
 	if (parent)
 		parent->children--;
 	if (r < 0)
@@ -253,7 +253,7 @@ static int grow(struct store *s)
 
 	if (s->meta.height == FORMAT_MAX_HEIGHT)
 		return -EFBIG;
-	if (s->node_count >= STORE_MAX_NODES) {
+	if (s->node_count >= s->node_limit) {
 		int r = evict(s);
 
 		if (r < 0)
