@@ -171,15 +171,16 @@ const struct env_rule *policy_env(const struct policy *policy, uint32_t index)
 	(void)index;
 	return NULL;
 }
-int cmd_check(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return EXIT_SCRIM_FAILED;
-}
-int cmd_explain(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return EXIT_SCRIM_FAILED;
-}
+/* The subcommands that start nothing. */
+#define NOT_HERE(name)                                                                                                 \
+	int name(int argc, char **argv)                                                                                \
+	{                                                                                                              \
+		(void)argc;                                                                                            \
+		(void)argv;                                                                                            \
+		return EXIT_SCRIM_FAILED;                                                                              \
+	}
+NOT_HERE(cmd_check)
+NOT_HERE(cmd_explain)
+NOT_HERE(cmd_encrypt)
+NOT_HERE(cmd_decrypt)
+NOT_HERE(cmd_cat)

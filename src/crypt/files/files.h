@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain files become encrypted ones and the reverse; what can be done with a whole encrypted file. The commands of the
+ * command line stand on this.
+ *
+ * Functions return 0 (or what they say) or a negative errno, with a message in MSG that names the file. They print nothing
+ * and never exit: what they notice on the way goes to the hooks of `struct files`. One thread at a time uses a `struct files`.
+ *
+ * What holds for everything that replaces a file: killed or without power at any moment, the name stands for the whole old
+ * file or for the whole new one. The new one is written under no name, or under a temporary one (replace.h), made durable,
+ * given the old one's attributes, and renamed over it; then the directory is made durable.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/errmsg.h"
+#include "crypt/store/store.h"
+
+/* Where a file is: NAME (one component) in the directory DIR; PATH is what a person calls it. */
+struct files_place {
+	int dir;
+	const char *name;
+	const char *path;
+};
+
+/* What all operations share. Pointers are the caller's and outlive it. */
+struct files {
+	const struct aead_provider *provider;
+	struct store_layout layout; /* of new files */
+	bool force;                 /* do also what is refused else: hard links, open for writing, attributes that get lost */
+
+	/*
+	 * The keys for a file that is wrapped for the COUNT IDS; COUNT 0: for a new one, which the first key wraps. They live
+	 * as long as the `struct files`. -ENOKEY with MSG: there is none.
+	 */
+	int (*keys)(void *data, const uint8_t (*ids)[FORMAT_ID], size_t count, const struct store_key **ret_keys,
+		    size_t *ret_count, struct errmsg *msg);
+	/* Bytes of the file at hand that are done, and all of them (0: not known). A negative errno ends the operation, and
+	 * everything is as it was. May be NULL. */
+	int (*progress)(void *data, uint64_t done, uint64_t total);
+	/* Something that the user should know, but that is no failure. May be NULL. */
+	void (*note)(void *data, const char *path, const char *text);
+	void *data;
+};
+
+/* What a file looks like from outside, without a key. */
+enum files_kind {
+	FILES_PLAIN,
+	FILES_EMPTY,     /* not a byte: plain, and a valid encrypted file as well */
+	FILES_ENCRYPTED, /* at least one slot has our mark */
+	FILES_SPOILED,   /* no slot has it, but the rest of a head is there: a damaged encrypted file */
+};
+
+/* The clear parts of both slots. */
+struct files_head {
+	enum files_kind kind;
+	bool present[2]; /* this slot has a head */
+	struct head slots[2];
+	uint8_t ids[2 * FORMAT_WRAPS][FORMAT_ID]; /* of all keys for which it is wrapped, each once */
+	size_t id_count;
+};
+
+/* Look at the file behind FD. 0; -EPROTONOSUPPORT: a later version of the format; or as read(2) said. */
+int files_look(int fd, struct files_head *ret_head);
+
+/* An encrypted file that is open. */
+struct files_store {
+	int fd;
+	struct store *store; /* stands on `fd` of this very struct, which therefore stays where it is */
+	struct store_env env;
+};
+
+/*
+ * Open the store in FD (for reading, for STORE_WRITE also for writing), which is taken over: lock it, find its keys, open
+ * it. Every encrypted file that a command opens is opened here. A file that is new (LAYOUT not NULL) is not locked.
+ * -EBUSY: somebody has it open, MSG says who. -ENODATA: no encrypted file. On failure FD is closed.
+ */
+int files_store_open(const struct files *files, int fd, const char *path, enum store_mode mode,
+		     const struct store_layout *layout, struct files_store *ret_store, struct errmsg *msg);
+/* Without writing. */
+void files_store_close(struct files_store *store);
+
+/* Open the regular file at PLACE, no link. FLAGS: O_RDONLY or O_RDWR. RET_STAT may be NULL. */
+int files_open(const struct files_place *place, int flags, int *ret_fd, struct stat *ret_stat, struct errmsg *msg);
+
+enum files_direction { FILES_ENCRYPT, FILES_DECRYPT };
+
+/* What an operation did with a file. */
+enum files_result {
+	FILES_DONE,
+	FILES_SKIPPED, /* it is so already; MSG says so */
+};
+
+struct files_sizes {
+	uint64_t before, after; /* bytes of the files */
+};
+
+/* Encrypt or decrypt the file at PLACE in place. Returns enum files_result. RET_SIZES may be NULL. */
+int files_convert(const struct files *files, enum files_direction direction, const struct files_place *place,
+		  struct files_sizes *ret_sizes, struct errmsg *msg);
+
+/*
+ * Encrypt or decrypt the file behind FD (taken over) into a new file at OUT, which is replaced only if files->force, with
+ * the attributes of the other one if that is a file (a pipe has none). Returns enum files_result.
+ */
+int files_convert_to(const struct files *files, enum files_direction direction, int fd, const char *path,
+		     const struct files_place *out, struct files_sizes *ret_sizes, struct errmsg *msg);
+
+/* Takes what a file contains, in order, all LEN bytes. 0 or a negative errno. */
+typedef int (*files_sink)(void *data, const void *bytes, size_t len);
+
+/* Encrypt or decrypt the file behind FD (taken over) into SINK. */
+int files_convert_into(const struct files *files, enum files_direction direction, int fd, const char *path, files_sink sink,
+		       void *sink_data, struct errmsg *msg);
+
+/* Walking the paths of a command. */
+struct files_walk {
+	bool recursive;
+	bool cross_device; /* also into other file systems */
+	/* A regular file, or what was named itself. A negative errno ends the walk. DEPTH 0: named by the user. */
+	int (*file)(void *data, const struct files_place *place, unsigned depth);
+	/* What is passed by below a directory: no regular file, another file system, a directory that cannot be read. */
+	void (*passed)(void *data, const char *path, const char *why);
+	void *data;
+};
+
+/*
+ * Call walk->file for PATH or, if that is a directory and with `recursive`, for every regular file below it, in the order of
+ * their names. Directories are opened one in the other and links never followed, so that nobody who moves things meanwhile
+ * leads it elsewhere. Temporary files that a killed run left are removed on the way. 0, what ended the walk, or a negative
+ * errno with MSG when PATH itself cannot be had.
+ */
+int files_walk(const struct files_walk *walk, const char *path, struct errmsg *msg);
+
+/* The directory of PATH, opened, and its last component, which points into PATH; "." where PATH ends in a slash or dots. */
+int files_split(const char *path, int *ret_dir, const char **ret_name, struct errmsg *msg);

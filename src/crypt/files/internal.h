@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "crypt/files/files.h"
+
+/* "PATH: TEXT: what the errno means". Returns ERROR. */
+int files_failed(struct errmsg *msg, int error, const char *path, const char *text);
+
+void files_note(const struct files *files, const char *path, const char *text);
+int files_progress(const struct files *files, uint64_t done, uint64_t total);
+
+/* copy.c: content. All report progress and stop when that says so. */
+/* From a plain file into a store of size 0. What is a hole stays one; a pipe is read to its end. *RET_SIZE: bytes read. */
+int copy_into_store(const struct files *files, int fd, struct store *to, uint64_t *ret_size);
+/* From a store into an empty plain file, keeping holes. */
+int copy_from_store(const struct files *files, struct store *from, int fd);
+int copy_store(const struct files *files, struct store *from, struct store *to);
+/* All of the store, or of the file, into SINK; holes as zeros. */
+int copy_store_into(const struct files *files, struct store *from, files_sink sink, void *data);
+int copy_file_into(const struct files *files, int fd, files_sink sink, void *data);
+/* The bytes of one file into another, keeping holes. */
+int copy_file(const struct files *files, int from, int to, uint64_t size);
+
+/* attributes.c */
+/*
+ * Give the file TO the owner, mode, extended attributes (so ACLs) and times of the file FROM, whose stat(2) is ST. What cannot be
+ * kept is an error if MUST, else a note.
+ */
+int attributes_copy(const struct files *files, bool must, int from, const struct stat *st, int to, const char *path,
+		    struct errmsg *msg);
+
+/* busy.c: is a file changed by others while it is read? */
+struct watch {
+	int fd;          /* not owned */
+	bool leased;     /* the kernel tells when somebody wants to write (fcntl(2), F_SETLEASE) */
+	struct stat before;
+};
+/* Begin. -EBUSY: somebody has it open for writing, MSG says who; with files->force nobody is asked. */
+int watch_begin(const struct files *files, int fd, const char *path, struct watch *ret_watch, struct errmsg *msg);
+/* Is the file unchanged, and does the name still stand for it? -ESTALE. PLACE may be NULL. */
+int watch_check(const struct watch *watch, const struct files_place *place, const char *path, struct errmsg *msg);
+void watch_end(struct watch *watch);
+
+/* spool.c */
+/* A file without a name. */
+int spool_open(int *ret_fd);
+/* One with all that FROM gives. */
+int spool_pipe(const struct files *files, int from, int *ret_fd);
+
+/* convert.c */
+/* The content of the file behind FROM into the new store on TO (dup(2) of it is used), committed and sealed. */
+int files_fill_store(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg);
+/* What makes the content of a new file (TO, empty) of an old one, FROM, whose stat(2) is ST. */
+typedef int (*files_filler)(const struct files *files, int from, const struct stat *st, int to, const char *path,
+			    struct errmsg *msg);
+/* The file at PLACE, open as FD (not taken over), is replaced by what MAKE makes of it. */
+int files_replace(const struct files *files, const struct files_place *place, int fd, files_filler make,
+		  struct files_sizes *ret_sizes, struct errmsg *msg);
+/* A new store on TO, wrapped for the first of the keys. */
+int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg);
+/* Commit, make durable, seal, close. */
+int files_store_finish(struct files_store *store, const char *path, struct errmsg *msg);
