@@ -221,6 +221,14 @@ static void wait_for_supervisor(const struct front *front, int timeout_ms)
 			;
 }
 
+/* It survives an exec: the command that is started in our place would be a subreaper, and is one instead of us. */
+static bool give_up_subreaper(void)
+{
+	int is = 0;
+
+	return prctl(PR_GET_CHILD_SUBREAPER, &is, 0, 0, 0) == 0 && is && prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0;
+}
+
 /* Returns the supervisor's pid with our end of the socket in RET_SOCKET, or a negative errno. Blocks all signals. */
 static pid_t start_supervisor(struct front_config *config, int *ret_socket)
 {
@@ -233,6 +241,7 @@ static pid_t start_supervisor(struct front_config *config, int *ret_socket)
 	config->supervisor.launch.front_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	config->supervisor.launch.process_group = getpgrp();
 	config->supervisor.launch.die_with_front = config->die_with_parent;
+	config->supervisor.launch.subreaper = give_up_subreaper();
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	signal(SIGCHLD, SIG_DFL);

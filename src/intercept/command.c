@@ -130,6 +130,8 @@ _Noreturn void command_run(const struct launch_parts *parts)
 	sigemptyset(&defaults.mask);
 	sigemptyset(&defaults.ignored);
 	signal_state_restore(config->original_signals ? config->original_signals : &defaults);
+	if (config->subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(parts, -errno, "cannot set no_new_privs");
 

@@ -81,4 +81,5 @@ const handler_fn handler_table[HANDLER_COUNT] = {
 	[HANDLER_MMAP_LOW] = handle_mmap_low,
 	[HANDLER_UMASK] = handle_umask,
 	[HANDLER_CLONE] = handle_clone,
+	[HANDLER_GETPPID] = handle_getppid,
 };

@@ -103,3 +103,4 @@ HANDLER(handle_set_id);
 HANDLER(handle_mmap_low);
 HANDLER(handle_umask);
 HANDLER(handle_clone);
+HANDLER(handle_getppid);

@@ -133,6 +133,17 @@ HANDLER(handle_clone)
 	return 0;
 }
 
+/* Not let run: between our look and the kernel's the parent may end, and the reaper be told. */
+HANDLER(handle_getppid)
+{
+	pid_t parent;
+	int error = op->caller->ops->parent(op->caller, op->caller->tid, &parent);
+
+	(void)nr;
+	(void)args;
+	return error ? error : outcome_value(out, parent);
+}
+
 /* A fixed mapping over the guard pages: a steered one never comes here. */
 HANDLER(handle_mmap_low)
 {

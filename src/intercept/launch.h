@@ -36,6 +36,7 @@ struct launch_config {
 	int front_pidfd;     /* the front process, woken by SIGCONT when it may be stopped; -1: none */
 	bool kill_on_exit;   /* when the command ends, kill what is left of the view */
 	bool die_with_front; /* when the front process dies before the command, kill all of the view */
+	bool subreaper;	     /* the command is one, as whoever executed scrim was (prctl(2), PR_SET_CHILD_SUBREAPER) */
 	bool proven; /* prove that the command can be served (filter_prove()): false only in tests with another filter */
 	const struct guard *guard;
 	const struct sock_fprog *filter;

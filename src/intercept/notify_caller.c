@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "intercept/description.h"
 #include "intercept/notify.h"
+#include "intercept/parents.h"
 
 #define PAGE 4096ul
 /* Longer chains of parents than this are not followed. */
@@ -358,6 +359,16 @@ static bool caller_in_view(struct caller *caller, pid_t pid)
 	return found;
 }
 
+static int caller_parent(struct caller *caller, pid_t pid, pid_t *ret)
+{
+	int error;
+
+	begin_look(caller);
+	error = parents_of(of(caller)->parents, pid, ret);
+	end_look(caller);
+	return error;
+}
+
 static int caller_validate(struct caller *caller)
 {
 	struct notify_caller *self = of(caller);
@@ -380,6 +391,7 @@ static const struct caller_ops notify_caller_ops = {
 	.size_limit = caller_size_limit,
 	.signal = caller_signal,
 	.in_view = caller_in_view,
+	.parent = caller_parent,
 	.own_rights = begin_look,
 	.lend_rights = end_look,
 	.validate = caller_validate,
@@ -394,6 +406,7 @@ void notify_caller_init(struct notify_caller *caller, const struct notify_caller
 	caller->lent = caller->wanted = -1;
 	caller->pidfd = (struct description_pidfd){.fd = -EBADF};
 	caller->reaper = config->reaper;
+	caller->parents = config->parents;
 	caller->threads = config->threads;
 	caller->wards = config->wards;
 	caller->rights = config->rights;

@@ -8,6 +8,8 @@
 #include "intercept/wards/wards.h"
 #include "vfs/caller.h"
 
+struct parents;
+
 struct notify_caller {
 	struct caller caller; /* first */
 	int listener;
@@ -24,6 +26,7 @@ struct notify_caller {
 	int wanted;
 	int lent, lent_number;
 	struct description_pidfd pidfd;
+	struct parents *parents;
 	struct threads *threads;
 	pid_t created; /* who created something last: only of one that does so again the mask is remembered */
 	/* In a view whose supervisor has more than an ordinary user; else NULL. */
@@ -37,6 +40,7 @@ struct notify_caller_config {
 	int listener;
 	int proc_fd;
 	pid_t reaper;
+	struct parents *parents;
 	struct threads *threads;
 	struct wards *wards;   /* or NULL */
 	struct rights *rights; /* with wards */

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "intercept/filter/filter.h"
 #include "intercept/notify.h"
+#include "intercept/parents.h"
 #include "intercept/steer/guard.h"
 #include "intercept/steer/steer.h"
 #include "intercept/wards/wards.h"
@@ -119,6 +120,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct launch_config launch_config = config->launch;
 	struct launch launch = {.listener = -EBADF};
 	struct workers *workers = NULL;
+	struct parents *parents = NULL;
 	struct threads *threads = NULL;
 	struct wards *wards = NULL;
 	struct steer *steer = NULL;
@@ -148,6 +150,14 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	view->own_pids[0] = getpid();
 	view->own_pids[1] = launch.reaper;
 	view->own_pids[2] = getppid();
+	error = parents_new(&(struct parents_config){.proc_fd = view->proc_fd,
+						     .reaper = launch.reaper,
+						     .command = launch.command,
+						     .command_pidfd = launch.command_pidfd,
+						     .front = view->own_pids[2]},
+			    &parents);
+	if (error)
+		return errmsg_set(msg, error, "cannot watch the command: %s", strerror(-error));
 	error = threads_new(&threads);
 	if (!error && view->root)
 		error = wards_new(&(struct wards_config){.proc_fd = view->proc_fd,
@@ -175,6 +185,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 						       .reaper = launch.reaper,
 						       .view = view,
 						       .steer = steer,
+						       .parents = parents,
 						       .threads = threads,
 						       .wards = wards,
 						       .log = config->log,

@@ -290,6 +290,7 @@ static int take_rights(struct worker *worker, enum handler handler)
 	case HANDLER_MMAP_LOW:
 	case HANDLER_UMASK:
 	case HANDLER_CLONE:
+	case HANDLER_GETPPID:
 		notify_caller_return(&worker->caller);
 		return 0;
 	case HANDLER_ACCESS:
@@ -513,6 +514,7 @@ static int spawn(struct workers *all, struct notify_caller *caller, bool receive
 	notify_caller_init(&worker->caller, &(struct notify_caller_config){.listener = all->config.listener,
 									   .proc_fd = all->config.view->proc_fd,
 									   .reaper = all->config.reaper,
+									   .parents = all->config.parents,
 									   .threads = all->config.threads,
 									   .wards = all->config.wards,
 									   .rights = all->config.wards ? &worker->rights : NULL});

@@ -17,6 +17,7 @@
 #define WORKERS_MAX 64
 #define SYSCALL_COUNTS 512
 
+struct parents;
 struct steer;
 struct threads;
 struct wards;
@@ -27,6 +28,7 @@ struct workers_config {
 	const struct view *view;
 	struct steer *steer;
 	struct log *log; /* may be NULL */
+	struct parents *parents;
 	struct threads *threads;
 	struct wards *wards; /* NULL: the supervisor has no more than an ordinary user */
 	unsigned initial; /* threads at the start; 0: a default */

@@ -51,6 +51,11 @@ struct caller_ops {
 	/* Is this process one of the view? */
 	bool (*in_view)(struct caller *caller, pid_t pid);
 	/*
+	 * The parent that the process of the thread PID would have without scrim (intercept/parents.h). 0 or -ESRCH. NULL:
+	 * the one that the kernel says.
+	 */
+	int (*parent)(struct caller *caller, pid_t pid, pid_t *ret);
+	/*
 	 * Operations act with the caller's credentials. Between these two they act with all that the supervisor may, for what
 	 * is the view's own affair and of which the caller learns no more than it would natively. NULL: nothing to do.
 	 */

@@ -15,6 +15,7 @@
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/proclink.h"
+#include "vfs/procstat.h"
 #include "vfs/state.h"
 
 /* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
@@ -152,7 +153,9 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		op_lend_rights(op);
 	if (fd < 0)
 		return fd;
-	return outcome_fd(out, &fd, flags & O_CLOEXEC);
+	if (S_ISREG(walk->stat.st_mode) && !wants_write(flags))
+		error = procstat_show(op, walk, &fd);
+	return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
 }
 
 static int open_path(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)

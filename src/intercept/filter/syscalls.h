@@ -57,6 +57,7 @@ enum handler {
 	HANDLER_MMAP_LOW, /* mmap fixed below GUARD_END: only a steered one is let through */
 	HANDLER_UMASK,
 	HANDLER_CLONE, /* a process that shares its parent's umask */
+	HANDLER_GETPPID,
 	HANDLER_COUNT,
 };
 

@@ -130,7 +130,7 @@ const struct syscall_row syscall_table[] = {
 	ALLOW(107, geteuid),
 	ALLOW(108, getegid),
 	ALLOW(109, setpgid),
-	ALLOW(110, getppid),
+	NOTIFY(110, getppid, 0, HANDLER_GETPPID),
 	ALLOW(111, getpgrp),
 	ALLOW(112, setsid),
 	NOTIFY(113, setreuid, NEEDS_ROOT, HANDLER_SET_ID),
