@@ -50,3 +50,10 @@ static inline int steal_fd(int *fd)
 #define _unused_ __attribute__((unused))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* For what is large and filled as needed: not to be wiped each time where the build initialises every variable. */
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define _uninitialised_ __attribute__((uninitialized))
+#else
+#define _uninitialised_
+#endif

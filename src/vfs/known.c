@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <time.h>
+
+#include "base/hash.h"
 
 #define SLOTS 4096u
 
@@ -34,33 +35,19 @@ struct known *known_free(struct known *known)
 	return NULL;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xe7037ed1a0b428dbu);
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 uint64_t known_moment(const struct known *known)
 {
 	struct timespec now;
 
 	/* Read from memory that the kernel shows: no system call. */
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return mix(known->seed + atomic_load_explicit(&known->changes, memory_order_acquire), (uint64_t)now.tv_sec);
+	return hash_mix(known->seed + atomic_load_explicit(&known->changes, memory_order_acquire), (uint64_t)now.tv_sec);
 }
 
 static uint64_t hash(uint64_t moment, const char *path, size_t len)
 {
-	uint64_t value = moment ^ len, word;
+	uint64_t value = hash_text(moment, path, len);
 
-	for (; len >= sizeof(word); path += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, path, sizeof(word));
-		value = mix(value, word);
-	}
-	word = 0;
-	memcpy(&word, path, len);
-	value = mix(value, word);
 	return value ? value : 1; /* 0 is a free slot */
 }
 

@@ -98,6 +98,7 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	if (error < 0)
 		return error;
 	view->proc_dev = proc_stat.st_dev;
+	view->proc_blksize = proc_stat.st_blksize;
 	error = open_place("/", &view->root_fd, &view->root_stat, msg);
 	if (error < 0)
 		return error;

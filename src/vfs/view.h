@@ -35,6 +35,7 @@ struct view {
 	struct link_hints *links; /* where symlinks were met (walk_links.c) */
 	int proc_fd;	     /* O_PATH of /proc */
 	dev_t proc_dev;
+	blksize_t proc_blksize; /* st_blksize of all that is on any procfs */
 	int root_fd;	     /* O_PATH of / */
 	struct stat root_stat;
 	/* Processes of scrim itself: absent from /proc inside. 0: none here; the first is the supervisor. */

@@ -174,11 +174,21 @@ int walk_open_start(struct op *op, int dirfd, int *ret_fd)
 				 : op->caller->ops->open_object(op->caller, dirfd, ret_fd);
 }
 
+/*
+ * All that is on a procfs has its block size (fs/proc/root.c, proc_fill_super(): 1024), which hardly another file system
+ * without a device has: so most need not be asked what they are.
+ */
+bool walk_may_be_procfs(const struct op *op, const struct stat *stat)
+{
+	return major(stat->st_dev) == 0 && stat->st_blksize == op->view->proc_blksize &&
+	       stat->st_dev != op->view->root_stat.st_dev;
+}
+
 bool walk_strange_procfs(const struct op *op, const struct walk *walk, int fd, const struct stat *stat)
 {
 	struct statfs fs;
 
-	if (major(stat->st_dev) != 0 || stat->st_dev == op->view->root_stat.st_dev)
+	if (!walk_may_be_procfs(op, stat))
 		return false;
 	if (stat->st_dev == op->view->proc_dev)
 		return !walk_under_proc(walk);

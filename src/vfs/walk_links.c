@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,7 +24,7 @@
 #define EXPANSIONS_MAX 8
 
 struct link_hints {
-	_Atomic uint64_t slot[SLOTS]; /* hash of the path of a link; 0: none */
+	_Atomic uint64_t slot[SLOTS]; /* of the names that lead to a link, one after the other; 0: none */
 };
 
 int link_hints_new(struct link_hints **ret)
@@ -52,13 +51,19 @@ static _Atomic uint64_t *slot_of(struct link_hints *hints, uint64_t hash)
 
 void walk_note_link(struct op *op, const struct walk *walk, const char *name)
 {
-	uint64_t hash = HASH_START;
+	const char *at = walk->path + 1, *end = walk->path + walk->path_len;
+	uint64_t hash = 0;
 
 	if (!op->view->links || walk->path_len == 0 || walk->path[0] != '/' || walk_under_proc(walk))
 		return;
-	if (walk->path_len > 1)
-		hash = hash_more(hash, walk->path, walk->path_len);
-	hash = hash_more(hash_more(hash, "/", 1), name, strlen(name));
+	while (at < end) {
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		size_t len = (size_t)((slash ? slash : end) - at);
+
+		hash = hash_text(hash, at, len);
+		at += len + 1;
+	}
+	hash = hash_text(hash, name, strlen(name));
 	atomic_store_explicit(slot_of(op->view->links, hash), hash, memory_order_relaxed);
 }
 
@@ -74,7 +79,7 @@ struct expansion {
 /* The first prefix that is remembered as a link, all before it being plain names. */
 static bool find_link(struct link_hints *hints, struct expansion *e)
 {
-	uint64_t hash = HASH_START;
+	uint64_t hash = 0;
 	size_t at = 0;
 
 	while (at < e->len && e->text[at] == '/') {
@@ -84,7 +89,7 @@ static bool find_link(struct link_hints *hints, struct expansion *e)
 
 		if (n == 0 || (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.'))))
 			return false;
-		hash = hash_more(hash, e->text + at, n + 1);
+		hash = hash_text(hash, name, n);
 		if (atomic_load_explicit(slot_of(hints, hash), memory_order_relaxed) == hash) {
 			e->hash = hash;
 			e->at = at + 1;
@@ -100,7 +105,7 @@ static bool find_link(struct link_hints *hints, struct expansion *e)
 /* Links on procfs mean other things to the caller; only the slow road knows. */
 static bool is_ordinary(const struct op *op, const struct stat *stat)
 {
-	return major(stat->st_dev) != 0 || stat->st_dev == op->view->root_stat.st_dev;
+	return !walk_may_be_procfs(op, stat);
 }
 
 /* fs.protected_symlinks, of which the slow road knows more: may anybody follow a link that is last in its directory? */

@@ -50,5 +50,7 @@ int walk_open_start(struct op *op, int dirfd, int *ret_fd);
  * file system of its own since Linux 5.8)? What its names mean to the caller is not known, and "self" there is us.
  */
 bool walk_strange_procfs(const struct op *op, const struct walk *walk, int fd, const struct stat *stat);
+/* May the object with this STAT be on a procfs, at /proc or elsewhere? Never false where it is. */
+bool walk_may_be_procfs(const struct op *op, const struct stat *stat);
 /* Is walk->path /proc or beneath it? */
 bool walk_under_proc(const struct walk *walk);

@@ -37,6 +37,28 @@ static bool is_absent(int error)
 }
 
 /*
+ * Is the text, from AT on, nothing but names with one slash between them: already what normalise() would make of it, and
+ * without `..`? The usual case, in one pass.
+ */
+static bool is_clean(const char *text, size_t at, size_t len)
+{
+	size_t name = at;
+
+	if (at >= len)
+		return false;
+	for (size_t i = at; i <= len; i++) {
+		size_t n = i - name;
+
+		if (i < len && text[i] != '/')
+			continue;
+		if (n == 0 || n > NAME_MAX || (text[name] == '.' && (n == 1 || (n == 2 && text[name + 1] == '.'))))
+			return false;
+		name = i + 1;
+	}
+	return true;
+}
+
+/*
  * The text as one path without `.`, `..`, doubled or trailing slashes, behind what walk->path holds already; false
  * when it takes the slow road (also for a `.` that does not come first, whose permission check would be lost).
  */
@@ -125,10 +147,11 @@ static int enter(struct op *op, struct walk *walk, int dirfd, struct place *plac
  */
 static int judge_text(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, struct place *place)
 {
+	bool clean = is_clean(text, text[0] == '/', len);
 	size_t base = 1;
 
 	*place = (struct place){.dirfd = AT_FDCWD, .start = -EBADF};
-	if (atomic_load_explicit(&no_openat2, memory_order_relaxed) || goes_up(text, len))
+	if (atomic_load_explicit(&no_openat2, memory_order_relaxed) || (!clean && goes_up(text, len)))
 		return -EAGAIN;
 	if (text[0] == '/') {
 		walk->path[0] = '/';
@@ -139,7 +162,9 @@ static int judge_text(struct op *op, struct walk *walk, int dirfd, const char *t
 			return -EAGAIN;
 		base = walk->path_len;
 	}
-	if (!normalise(walk, text, len) || walk_under_proc(walk))
+	if (clean ? walk_append(walk, text + (text[0] == '/'), len - (text[0] == '/')) < 0 : !normalise(walk, text, len))
+		return -EAGAIN;
+	if (walk_under_proc(walk))
 		return -EAGAIN;
 	place->start_itself = walk->path_len == base;
 	/* How one came to stand where a relative text starts is nobody's question, but there one must be. */

@@ -241,6 +241,19 @@ static int compile(struct compiler *c)
 	return r;
 }
 
+/* Every path starts at the same place. */
+static int keep_root(struct policy *policy)
+{
+	struct match_state state;
+
+	match_root(policy, &state);
+	policy->root = arena_alloc(&policy->arena, match_state_size(&state));
+	if (!policy->root)
+		return -ENOMEM;
+	memcpy(policy->root, &state, match_state_size(&state));
+	return 0;
+}
+
 int policy_compile(struct policy *policy, struct errmsg *msg)
 {
 	if (policy->compiled)
@@ -256,6 +269,8 @@ int policy_compile(struct policy *policy, struct errmsg *msg)
 		r = trie_builder_init(&c->builder, &policy->arena);
 	if (r == 0)
 		r = compile(c);
+	if (r == 0)
+		r = keep_root(policy);
 	if (r < 0)
 		return errmsg_set(msg, r, "the policy cannot be compiled: %s", strerror(-r));
 	policy->compiled = true;

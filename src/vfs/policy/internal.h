@@ -14,13 +14,6 @@
 #define RULES_MAX (1 << 20)
 #define WARNINGS_MAX 64
 
-/* For what is large and filled as needed: not to be wiped each time where the build initialises every variable. */
-#if defined(__has_attribute) && __has_attribute(uninitialized)
-#define _uninitialised_ __attribute__((uninitialized))
-#else
-#define _uninitialised_
-#endif
-
 enum rule_option {
 	OPTION_WITH,
 	OPTION_REDACT,
@@ -87,6 +80,7 @@ struct policy {
 	struct env_rule *env; /* in order */
 	uint32_t env_count;
 	struct trie trie;
+	struct match_state *root; /* where matching starts */
 	struct policy_needs needs;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "vfs/policy/glob.h"
 #include "vfs/policy/internal.h"
 
@@ -121,6 +122,11 @@ void match_root(const struct policy *policy, struct match_state *ret)
 {
 	struct stepping s _uninitialised_;
 
+	if (policy->root) {
+		memcpy(ret, policy->root, match_state_size(policy->root));
+		return;
+	}
+
 	s.policy = policy;
 	s.count = 0;
 	s.anchor = false;
@@ -148,6 +154,57 @@ static void settle_beyond(const struct match_state *from, struct match_state *re
 	}
 }
 
+/* Nothing ends at the literal node CHILD, which is the only one to go on from: all decided so far stands. */
+static void settle_passing(const struct trie_node *node, uint32_t child, const struct match_state *from,
+			   struct match_state *ret)
+{
+	bool live = is_live(node, from->best);
+
+	if (ret != from)
+		memcpy(ret, from, offsetof(struct match_state, node));
+	ret->anchor = node->anchored && live;
+	ret->count = live;
+	ret->below = live ? node->below : 0;
+	ret->way = live && node->way;
+	ret->node[0] = child;
+	for (int p = 0; p < PART_COUNT; p++) {
+		ret->high[p] = live ? node->high[p] : RULE_NONE;
+		ret->low[p] = live ? node->low[p] : INT32_MAX;
+	}
+}
+
+static bool ends_here(const struct trie_node *node)
+{
+	for (int p = 0; p < PART_COUNT; p++)
+		if (node->end[p] != RULE_NONE)
+			return true;
+	return false;
+}
+
+/* The usual step: from one node with literal children only, to none or to one that is just passed. False: it is not. */
+static bool step_simply(const struct policy *policy, const struct match_state *from, const char *name, size_t len,
+			struct match_state *ret)
+{
+	const struct trie *trie = &policy->trie;
+	const struct trie_node *node = &trie->nodes[from->node[0]];
+	uint32_t child;
+
+	if (from->count != 1 || node->wild != NODE_NONE || node->kind == COMPONENT_DEEP)
+		return false;
+	child = node->has_literal ? trie_literal_child(trie, from->node[0], name, len) : NODE_NONE;
+	node = &trie->nodes[child];
+	if (child == NODE_NONE) {
+		settle_beyond(from, ret);
+		ret->count = 0;
+	} else if (node->deep == NODE_NONE && !ends_here(node)) {
+		settle_passing(node, child, from, ret);
+	} else {
+		return false;
+	}
+	steps_taken++;
+	return true;
+}
+
 void match_step(const struct policy *policy, const struct match_state *from, const char *name, size_t len,
 		struct match_state *ret)
 {
@@ -158,6 +215,8 @@ void match_step(const struct policy *policy, const struct match_state *from, con
 		settle_beyond(from, ret);
 		return;
 	}
+	if (step_simply(policy, from, name, len, ret))
+		return;
 	s.policy = policy;
 	s.count = 0;
 	s.anchor = false;

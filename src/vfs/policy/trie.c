@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "vfs/policy/policy.h"
 
 static uint32_t hash_child(uint32_t parent, uint8_t kind, const char *text, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325u ^ ((uint64_t)parent << 8 | kind);
-
-	h *= 0x9e3779b97f4a7c15u;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
-	return (uint32_t)(h ^ h >> 32);
+	return (uint32_t)hash_text((uint64_t)parent << 8 | kind, text, len);
 }
 
 /* The slot of that child, or the free slot where it belongs. */
