@@ -20,6 +20,7 @@ static const struct {
 	{"encrypt", cmd_encrypt, "encrypt files, in place or to another file"},
 	{"decrypt", cmd_decrypt, "the reverse"},
 	{"cat", cmd_cat, "print what is in encrypted files"},
+	{"key", cmd_key, "make, list, change and bring back keys for encrypted files"},
 };
 
 static void usage(FILE *to)

@@ -131,18 +131,20 @@ int key_file_add_raw(const struct kek *kek, struct buffer *text)
 	return r;
 }
 
-int key_file_copy(const struct key_file *file, int drop, struct buffer *text)
+int key_file_copy(const struct key_file *file, const bool drop[KEY_SLOTS], struct buffer *text)
 {
 	const struct buffer *old = file->text;
-	size_t before = text->len, cut = old->len, behind = old->len;
+	size_t before = text->len, from = 0;
+	int r = 0;
 
-	if (drop >= 0) {
-		cut = file->slot[drop].line;
-		behind = cut + file->slot[drop].line_len;
+	for (size_t i = 0; r == 0 && i < file->slot_count; i++) {
+		if (!drop[i])
+			continue;
+		r = buffer_append(text, old->data + from, file->slot[i].line - from);
+		from = file->slot[i].line + file->slot[i].line_len;
 	}
-	int r = buffer_append(text, old->data, cut);
 	if (r == 0)
-		r = buffer_append(text, old->data + behind, old->len - behind);
+		r = buffer_append(text, old->data + from, old->len - from);
 	if (r == 0 && text->len > 0 && text->data[text->len - 1] != '\n')
 		r = buffer_append_str(text, "\n");
 	if (r < 0)

@@ -80,8 +80,8 @@ int key_file_add(const uint8_t *id, const struct key_slot *slot, struct buffer *
 /* Append the line of a raw slot. 0, -ENOBUFS or -ENOMEM. */
 int key_file_add_raw(const struct kek *kek, struct buffer *text);
 
-/* Append the text of FILE but for slot DROP (-1: whole), comments and all. 0 or -ENOBUFS. */
-int key_file_copy(const struct key_file *file, int drop, struct buffer *text);
+/* Append the text of FILE but for the slots that DROP says, comments and all. 0 or -ENOBUFS. */
+int key_file_copy(const struct key_file *file, const bool drop[KEY_SLOTS], struct buffer *text);
 
 /* What a slot's wrap is bound to: its kind and its parameters as they stand in the file. RET_TEXT has SLOT_LINE bytes. */
 void key_slot_parameters(const struct key_slot *slot, char *ret_text);
