@@ -13,6 +13,14 @@ _scrim_profiles()
 	done
 }
 
+_scrim_keys()
+{
+	local file
+	for file in "${XDG_CONFIG_HOME:-$HOME/.config}/scrim/keys"/*.key; do
+		[[ -e $file ]] && basename "$file" .key
+	done
+}
+
 _scrim_words()
 {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
@@ -24,6 +32,38 @@ _scrim_files()
 	mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
 }
 
+# The words of `scrim key`; false: a file is wanted.
+_scrim_key()
+{
+	local kind='--passphrase --raw --kernel --cost' ask='--passfile --askpass' options=
+	if ((COMP_CWORD == 2)); then
+		_scrim_words 'new import list show passwd export recovery rm --help'
+		return
+	fi
+	case $previous in
+	--cost) _scrim_words '64M,3 256M,3 1G,4' && return ;;
+	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") && return ;;
+	--id) return 0 ;;
+	--passfile | --new-passfile | --output) return 1 ;;
+	esac
+	case ${COMP_WORDS[2]}:$cur in
+	new:-*) options="$kind --no-recovery $ask" ;;
+	import:-*) options="$kind --recovery --echo --id --new-passfile $ask" ;;
+	list:-* | show:-*) options=--json ;;
+	passwd:-*) options="--add --remove --recovery --echo --cost --new-passfile $ask" ;;
+	export:-*) options="--output --force $ask" ;;
+	recovery:-*) options=$ask ;;
+	rm:-*) options=--force ;;
+	new:* | list:*) return 0 ;;
+	import:*) return 1 ;;
+	*)
+		_scrim_words "$(_scrim_keys)"
+		return
+		;;
+	esac
+	_scrim_words "$options --help"
+}
+
 _scrim()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word i
@@ -31,7 +71,7 @@ _scrim()
 	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run check explain help --help --version --'
+		_scrim_words 'run check explain key help --help --version --'
 		return
 	fi
 
@@ -60,6 +100,9 @@ _scrim()
 		fi
 	fi
 
+	if [[ ${COMP_WORDS[1]} == key ]] && _scrim_key; then
+		return
+	fi
 	case $previous in
 	-p | --profile) _scrim_words "$(_scrim_profiles)" ;;
 	-c | --config | --log | --hide | --mask | --append | --readonly | --deny) _scrim_files -f ;;

@@ -229,13 +229,17 @@ static int run(const struct subcommand *sub, int argc, char **argv)
 	int option;
 
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) >= 0) {
 		if (option == OPT_HELP) {
 			fputs(usage, stdout);
 			return 0;
 		}
-		if (option == '?')
-			return wrong_usage();
+		if (option == '?' || option == ':') {
+			cli_error("%s %s (scrim key --help)", argv[optind - 1],
+				  option == ':' ? "wants an argument" : "is no option, or not in this form");
+			return EXIT_USAGE;
+		}
 		if (!takes(sub, option)) {
 			cli_error("scrim key %s takes no --%s", sub->name, option_name(option));
 			return EXIT_USAGE;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -10,8 +11,10 @@
 
 #include "base/cleanup.h"
 
-/* Those that end or stop a process at a terminal. */
+/* Those that end or stop a process at a terminal; those up to FROM_OUTSIDE may come at any time, the others from our own
+ * calls alone. */
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+#define FROM_OUTSIDE 7
 static volatile sig_atomic_t caught;
 
 static void note_signal(int number)
@@ -26,16 +29,21 @@ static void put(int fd, const char *text)
 	(void)n;
 }
 
-/* One line into ANSWER: straight from the terminal, so that no other buffer has held it. */
-static int read_line(int fd, struct buffer *answer)
+/* One line into ANSWER: straight from the terminal, so that no other buffer has held it. Signals come while it waits, with
+ * MASK, and at no other time: none is missed. */
+static int read_line(int fd, const sigset_t *mask, struct buffer *answer)
 {
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	bool too_long = false;
 	char extra;
 
 	for (;;) {
 		bool full = answer->len == answer->cap;
 		char *place = full ? &extra : answer->data + answer->len;
-		ssize_t n = read(fd, place, 1);
+		ssize_t n = ppoll(&readable, 1, NULL, mask);
+
+		if (n >= 0)
+			n = read(fd, place, 1);
 
 		if (n < 0 && errno == EINTR && !caught)
 			continue;
@@ -57,6 +65,7 @@ static int ask(int fd, const char *question, bool echo, struct buffer *answer)
 {
 	struct sigaction before[ARRAY_LEN(signals)], noting = {.sa_handler = note_signal};
 	struct termios usual, quiet;
+	sigset_t held, mask;
 	size_t start = answer->len;
 	int r = 0;
 
@@ -66,13 +75,17 @@ static int ask(int fd, const char *question, bool echo, struct buffer *answer)
 	if (!echo)
 		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	caught = 0;
+	sigemptyset(&held);
+	for (size_t i = 0; i < FROM_OUTSIDE; i++)
+		sigaddset(&held, signals[i]);
+	sigprocmask(SIG_BLOCK, &held, &mask);
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		sigaction(signals[i], &noting, &before[i]);
 	if (tcsetattr(fd, TCSAFLUSH, &quiet) < 0)
 		r = -errno;
 	if (r == 0) {
 		put(fd, question);
-		r = read_line(fd, answer);
+		r = read_line(fd, &mask, answer);
 		if (!echo)
 			put(fd, "\n");
 		while (tcsetattr(fd, TCSAFLUSH, &usual) < 0 && errno == EINTR && caught != SIGTTOU)
@@ -80,6 +93,7 @@ static int ask(int fd, const char *question, bool echo, struct buffer *answer)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		sigaction(signals[i], &before[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (caught || r < 0) {
 		explicit_bzero(answer->data + start, answer->len - start);
 		buffer_truncate(answer, start);

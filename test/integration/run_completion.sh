@@ -27,7 +27,31 @@ expect() { # WANTED WORD...
 for option in $("$scrim" run --help | sed 's/(.*)//' | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u); do
 	expect "$option" scrim run -
 done
-for word in run check explain --version; do
+for option in $("$scrim" key --help | grep -oE -- '--[a-z-]+[a-z]' | sort -u); do
+	found=
+	for word in new import list show passwd export recovery rm; do
+		! complete_words scrim key "$word" x - | grep -qxF -- "$option" || found=1
+	done
+	[ -n "$found" ] || { echo "FAILED: '$option' is not offered for any subcommand of key" && failed=1; }
+done
+# ... and nothing that a subcommand would refuse.
+for word in new import list show passwd export recovery rm; do
+	for option in $(complete_words scrim key "$word" x -); do
+		if "$scrim" key "$word" "$option" --help 2>&1 | grep -q "takes no"; then
+			echo "FAILED: '$option' is offered for key $word"
+			failed=1
+		fi
+	done
+done
+home=$(mktemp -d)
+mkdir -p "$home/.config/scrim/keys"
+touch "$home/.config/scrim/keys/mine.key"
+HOME=$home XDG_CONFIG_HOME='' expect mine scrim key show m
+rm -r "$home"
+expect passwd scrim key pass
+expect /usr scrim key import x /us
+expect --recovery scrim key import x --rec
+for word in run check explain key --version; do
 	expect "$word" scrim ''
 done
 expect --kill-on-exit scrim run -c x --kill

@@ -1,0 +1,690 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""scrim key from outside: files, prompts on a pseudo-terminal, every way to give a passphrase, exit statuses, secrets.
+
+    keys.py [--user] SCRIM GOLDEN-DIRECTORY [TEST...]       --user: as an ordinary user
+"""
+import ctypes
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import traceback
+
+if sys.argv[1] == "--user":
+    del sys.argv[1]
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+SCRIM, GOLDEN = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+DEADLINE = 60
+GOLDEN_ID = "10b14ec8107d922d1ca4fbe4161e6454"
+GOLDEN_RECOVERY = "S1000-G40R4-0M30E-20918-5GR38-E1W81-24GK2-GAHC5-RR34D-1P70X-3RFGV-4J3P3"
+CHEAP = ["--cost", "8K,1"]
+
+
+class Home:
+    """A throw-away home, in which scrim is run."""
+
+    def __init__(self):
+        self.holder = tempfile.TemporaryDirectory(prefix="scrim-keys-")
+        self.path = self.holder.name
+        self.keys = os.path.join(self.path, ".config/scrim/keys")
+        self.environment = {"HOME": self.path, "PATH": os.environ["PATH"], "LC_ALL": "C"}
+
+    def file(self, name, content, mode=0o600):
+        path = os.path.join(self.path, name)
+        with open(path, "wb") as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, mode)
+        return path
+
+    def golden(self, name):
+        with open(os.path.join(GOLDEN, name), "rb") as f:
+            return self.file(name, f.read())
+
+    def run(self, *words, status=0, stdin="", env=None, **kwargs):
+        """scrim key WORDS without a terminal; (standard output, standard error)."""
+        done = subprocess.run([SCRIM, "key", *words], input=stdin.encode() if isinstance(stdin, str) else stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE, start_new_session=True,
+                              env={**self.environment, **(env or {})}, **kwargs)
+        assert done.returncode == status, (words, done)
+        for line in done.stderr.decode().splitlines():
+            assert re.match(r"scrim: (warning: )?\S", line), done.stderr
+        return done.stdout.decode(), done.stderr.decode()
+
+    def id_of(self, name):
+        return json.loads(self.run("show", name, "--json")[0])["id"]
+
+
+def recovery_in(text):
+    """The recovery key in what scrim printed."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return "-".join(lines)
+
+
+class Terminal:
+    """A process with a pseudo-terminal as its controlling one, and what appears there."""
+
+    def __init__(self, home, *words, stdout=None, leader=True):
+        self.master, slave = pty.openpty()
+        self.slave = os.ttyname(slave)
+        self.seen = b""
+
+        def attach():
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        self.process = subprocess.Popen([SCRIM, "key", *words], stdin=slave, stdout=stdout or slave, stderr=slave,
+                                        preexec_fn=attach, env=home.environment)
+        os.close(slave)
+
+    def read(self, seconds):
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        if not ready:
+            return False
+        try:
+            got = os.read(self.master, 4096)
+        except OSError:
+            return None
+        self.seen += got
+        return bool(got)
+
+    def expect(self, text):
+        """Wait for TEXT behind what was expected last; what came before it."""
+        end = time.monotonic() + DEADLINE
+        while text.encode() not in self.seen:
+            assert time.monotonic() < end, (text, self.seen)
+            assert self.read(1) is not None, (text, self.seen)
+        before, _, self.seen = self.seen.partition(text.encode())
+        return before.decode()
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
+    def wait_quiet(self):
+        """Until the terminal does not show what is typed."""
+        end = time.monotonic() + DEADLINE
+        while self.echoes():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    def type(self, text, quiet=True):
+        if quiet:
+            self.wait_quiet()
+        os.write(self.master, text.encode())
+
+    def end(self, status=0):
+        end = time.monotonic() + DEADLINE
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.05)
+        while self.read(0.1):
+            pass
+        assert self.process.wait(1) == status, (self.process.returncode, self.seen)
+        echoing = self.echoes()
+        os.close(self.master)
+        assert echoing, "the terminal does not echo any more"
+        return self.seen.decode()
+
+
+def test_new_raw():
+    home = Home()
+    out, err = home.run("new", "ci", "--raw")
+    text = open(f"{home.keys}/ci.key").read()
+    identity = home.id_of("ci")
+    assert f"id {identity}" in text and identity in err and identity in out
+    recovery = recovery_in(out)
+    assert re.fullmatch(r"S1[0-9A-HJKMNP-TV-Z]{3}(-[0-9A-HJKMNP-TV-Z]{5}){11}", recovery), out
+    assert recovery in text and recovery not in err
+    mode = os.stat(f"{home.keys}/ci.key")
+    assert stat.S_IMODE(mode.st_mode) == 0o600 and mode.st_uid == os.geteuid()
+    assert stat.S_IMODE(os.stat(home.keys).st_mode) == 0o700
+    assert home.run("new", "quiet", "--raw", "--no-recovery")[0] == ""
+    # The umask neither opens nor closes it.
+    for mask in (0, 0o777):
+        home.run("new", f"mask{mask}", "--raw", "--no-recovery", preexec_fn=lambda: os.umask(mask))
+        assert stat.S_IMODE(os.stat(f"{home.keys}/mask{mask}.key").st_mode) == 0o600
+
+
+def test_nothing_is_overwritten():
+    home = Home()
+    home.run("new", "a", "--raw")
+    before = open(f"{home.keys}/a.key").read()
+    _, err = home.run("new", "a", "--raw", status=1)
+    assert "already" in err and home.id_of("a") in err
+    home.run("import", "a", home.golden("raw.key"), status=12)
+    assert open(f"{home.keys}/a.key").read() == before
+    # Something else of that name.
+    os.mkdir(f"{home.keys}/b.key")
+    home.run("new", "b", "--raw", status=1)
+    os.symlink(f"{home.path}/elsewhere", f"{home.keys}/c.key")
+    home.run("new", "c", "--raw", status=1)
+    assert not os.path.exists(f"{home.path}/elsewhere")
+
+
+def test_passphrase_by_file_and_command():
+    home = Home()
+    good, bad = home.file("good", "correct horse\nsecond line\n"), home.file("bad", "correct  horse\n")
+    out, _ = home.run("new", "work", "--passfile", good, *CHEAP)
+    assert home.run("recovery", "work", "--passfile", good)[0] == out
+    _, err = home.run("recovery", "work", "--passfile", bad, status=12)
+    assert f"wrong passphrase for key work (id {home.id_of('work')})" in err
+    assert home.run("recovery", "work", "--askpass", "echo correct horse")[0] == out
+    # The question stands in the environment and is the first argument; standard error is the user's.
+    command = 'printf %s "$SCRIM_PROMPT" >asked; printf %s "$1" >given; echo correct horse; echo oh >&2'
+    done = subprocess.run([SCRIM, "key", "recovery", "work", "--askpass", command], cwd=home.path, env=home.environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE)
+    assert done.returncode == 0 and done.stderr == b"oh\n", done
+    asked = open(f"{home.path}/asked").read()
+    assert asked == open(f"{home.path}/given").read() == f"passphrase for key work (id {home.id_of('work')})"
+    home.run("recovery", "work", "--askpass", "exit 3", status=1)
+    home.run("recovery", "work", "--askpass", "yes", status=1)
+    home.run("recovery", "work", "--askpass", "echo wrong", status=12)
+    home.run("recovery", "work", "--passfile", f"{home.path}/none", status=1)
+    # Others may read it: refused, with the remedy. A pipe is nobody else's.
+    os.chmod(good, 0o644)
+    _, err = home.run("recovery", "work", "--passfile", good, status=1)
+    assert f"chmod 600 {good}" in err
+    reader, writer = os.pipe()
+    os.write(writer, b"correct horse")
+    os.close(writer)
+    assert home.run("recovery", "work", "--passfile", f"/dev/fd/{reader}", pass_fds=[reader])[0] == out
+    os.close(reader)
+    # Nobody to ask.
+    _, err = home.run("recovery", "work", status=1)
+    assert "--passfile" in err and "--askpass" in err and home.id_of("work") in err
+    # An empty one, and one that is too long.
+    _, err = home.run("new", "x", "--passfile", home.file("empty", "\n"), *CHEAP, status=1)
+    assert "empty" in err
+    home.run("new", "x", "--passfile", home.file("long", "x" * 2000), *CHEAP, status=1)
+    assert not os.path.exists(f"{home.keys}/x.key")
+
+
+def test_prompts():
+    home = Home()
+    t = Terminal(home, "new", "work", *CHEAP)
+    question = t.expect("(id ")
+    assert question.endswith("new passphrase for key work "), question
+    t.expect("): ")
+    t.type("correct horse\n")
+    t.expect(", again: ")
+    t.type("correct horse\n")
+    shown = t.end()
+    assert "correct" not in shown
+    identity = home.id_of("work")
+    assert identity in shown and "S1" in shown
+
+    t = Terminal(home, "recovery", "work")
+    t.expect(f"passphrase for key work (id {identity}): ")
+    t.type("wrong\n")
+    t.expect(f"that was wrong; passphrase for key work (id {identity}): ")
+    t.type("correct horse\n")
+    assert recovery_in(t.end().strip().replace("\r", "")) in shown.replace("\r\n", "-").replace("\r", "")
+
+    t = Terminal(home, "recovery", "work")
+    for _ in range(3):
+        t.expect("): ")
+        t.type("wrong\n")
+    assert "wrong passphrase" in t.end(12)
+
+    t = Terminal(home, "new", "other", *CHEAP)
+    t.expect("): ")
+    t.type("one\n")
+    t.expect("again: ")
+    t.type("two\n")
+    assert "differ" in t.end(1)
+    assert not os.path.exists(f"{home.keys}/other.key")
+
+    # The end of the input.
+    t = Terminal(home, "recovery", "work")
+    t.expect("): ")
+    t.type("\x04")
+    t.end(1)
+
+
+def test_prompt_and_signals():
+    home = Home()
+    home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), *CHEAP)
+    # Ctrl-C and signals end it, and the terminal is as it was.
+    for number, how in ((signal.SIGINT, "\x03"), (signal.SIGQUIT, "\x1c"), (signal.SIGTERM, None), (signal.SIGHUP, None)):
+        t = Terminal(home, "recovery", "work")
+        t.expect("): ")
+        t.wait_quiet()
+        if how:
+            t.type(how)
+        else:
+            t.process.send_signal(number)
+        t.end(-number)
+
+
+def test_prompt_and_stop():
+    home = Home()
+    home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), *CHEAP)
+    # Under a shell-like parent in the same session, so that its group is not orphaned: Ctrl-Z stops, then it asks anew.
+    pid, master = pty.fork()
+    if pid == 0:
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, os.getpid())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            os.execve(SCRIM, [SCRIM, "key", "recovery", "work"], home.environment)
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            os._exit(3)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        if not termios.tcgetattr(0)[3] & termios.ECHO:
+            os._exit(4)
+        os.write(1, b"STOPPED\n")
+        os.tcsetpgrp(0, child)
+        os.kill(child, signal.SIGCONT)
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 255)
+    seen = b""
+
+    def until(text):
+        nonlocal seen
+        end = time.monotonic() + DEADLINE
+        while text not in seen:
+            assert time.monotonic() < end, (text, seen)
+            if select.select([master], [], [], 1)[0]:
+                seen += os.read(master, 4096)
+        seen = seen.partition(text)[2]
+
+    def quiet():
+        end = time.monotonic() + DEADLINE
+        while termios.tcgetattr(master)[3] & termios.ECHO:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    until(b"): ")
+    quiet()
+    os.write(master, b"half\x1a")
+    until(b"STOPPED")
+    until(b"): ")
+    quiet()
+    os.write(master, b"correct horse\n")
+    until(b"S1")
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    assert status == 0, status
+
+
+def test_recovery_brings_the_key_back():
+    home = Home()
+    passphrase = home.file("pass", "correct horse\n")
+    out, _ = home.run("new", "work", "--passfile", passphrase, *CHEAP)
+    identity = home.id_of("work")
+    # Nothing of it is needed but what is on the paper, typed as people do.
+    os.unlink(f"{home.keys}/work.key")
+    typed = recovery_in(out).lower().replace("0", "o").replace("-", " ")
+    home.run("import", "work", "--recovery", "--passfile", passphrase, *CHEAP, stdin=typed)
+    assert home.id_of("work") == identity
+    assert home.run("recovery", "work", "--passfile", passphrase)[0] == out
+    # The whole of what was printed, comments too.
+    home.run("import", "again", "--recovery", "--raw", stdin=out)
+    assert home.id_of("again") == identity
+    # Typing errors.
+    wrong = recovery_in(out)
+    wrong = wrong[:40] + ("A" if wrong[40] != "A" else "B") + wrong[41:]
+    _, err = home.run("import", "third", "--recovery", "--raw", stdin=wrong, status=12)
+    assert "group 7" in err and wrong not in err
+    home.run("import", "third", "--recovery", "--raw", stdin="S1234", status=1)
+    # Another key than the one that was meant.
+    _, err = home.run("import", "third", "--recovery", "--raw", "--id", GOLDEN_ID, stdin=out, status=12)
+    assert identity in err and GOLDEN_ID in err
+    home.run("import", "third", "--recovery", "--raw", "--id", "x", stdin=out, status=1)
+    _, err = home.run("import", "work", "--recovery", "--raw", stdin=GOLDEN_RECOVERY, status=12)
+    assert identity in err and GOLDEN_ID in err
+    # The one that is there.
+    _, err = home.run("import", "work", "--recovery", "--raw", stdin=out, status=1)
+    assert "passwd work --recovery" in err
+    assert not os.path.exists(f"{home.keys}/third.key")
+    home.run("import", "third", "--recovery", "--raw", "--id", identity.upper(), stdin=out)
+
+
+def test_recovery_on_a_terminal():
+    home = Home()
+    t = Terminal(home, "import", "work", "--recovery", "--raw")
+    t.expect("recovery key of work (S1...): ")
+    t.type(GOLDEN_RECOVERY[:-1] + "4\n")
+    t.expect("typing error")
+    t.expect("(S1...): ")
+    t.type(GOLDEN_RECOVERY + "\n")
+    assert GOLDEN_RECOVERY not in t.end()
+    assert home.id_of("work") == GOLDEN_ID
+    t = Terminal(home, "import", "shown", "--recovery", "--raw", "--echo")
+    t.expect("(S1...): ")
+    t.type(GOLDEN_RECOVERY + "\n", quiet=False)
+    t.expect(GOLDEN_RECOVERY)
+    t.end()
+
+
+def test_import():
+    home = Home()
+    recovery = f"# Recovery key of NAME, id {GOLDEN_ID}."
+    for number, name in enumerate(("raw.key", "bare.bin", "bare.hex", "recovery.txt")):
+        home.run("import", f"k{number}", home.golden(name), "--raw", "--id", GOLDEN_ID)
+        out, _ = home.run("recovery", f"k{number}")
+        assert recovery.replace("NAME", f"k{number}") in out and recovery_in(out) == GOLDEN_RECOVERY
+    # A key file is taken over as it is, with its slots and comments.
+    path = home.golden("several.key")
+    home.run("import", "several", path)
+    assert open(path).read() == open(f"{home.keys}/several.key").read()
+    home.run("recovery", "several", "--askpass", "echo correct horse")
+    # Or opened, for a slot of another kind.
+    home.run("import", "opened", path, "--raw", "--askpass", "echo correct horse")
+    assert "raw" in home.run("show", "opened")[0]
+    home.run("import", "wrong", path, "--raw", "--askpass", "echo wrong", status=12)
+    with open(path, "rb") as f:
+        home.run("import", "piped", "-", stdin=f.read())
+    # What is no key, or not private.
+    home.run("import", "wrong", home.file("text", "hello\n"), status=1)
+    _, err = home.run("import", "wrong", home.file("open", "x" * 32, 0o640), status=1)
+    assert "chmod 600" in err
+    home.run("import", "wrong", home.file("large", "#" * 20000), status=1)
+    home.run("import", "wrong", home.path, status=1)
+    home.run("import", "wrong", f"{home.path}/nothing", status=1)
+    damaged = open(path).read().replace("key=d", "key=e", 1)
+    home.run("import", "wrong", home.file("damaged", damaged), status=26)
+    assert not os.path.exists(f"{home.keys}/wrong.key")
+
+
+def test_export():
+    home = Home()
+    home.run("import", "work", home.golden("passphrase.key"))
+    good = home.file("pass", "correct horse\n")
+    out, _ = home.run("export", "work", "--passfile", good)
+    assert GOLDEN_RECOVERY in out and out.startswith("#") and "scrim-key 1\n" in out
+    home.run("import", "copy", home.file("copy", out))
+    assert home.id_of("copy") == GOLDEN_ID
+    target = f"{home.path}/target"
+    assert home.run("export", "work", "--passfile", good, "--output", target)[0] == ""
+    assert stat.S_IMODE(os.stat(target).st_mode) == 0o600 and GOLDEN_RECOVERY in open(target).read()
+    # Not over something, and not to a terminal.
+    home.run("export", "work", "--passfile", good, "--output", target, status=1)
+    t = Terminal(home, "export", "work", "--passfile", good)
+    assert "terminal" in t.end(2) and b"S1" not in t.seen
+    t = Terminal(home, "export", "work", "--passfile", good, "--force")
+    assert GOLDEN_RECOVERY in t.end()
+
+
+def test_passwd():
+    home = Home()
+    old, new, third = (home.file(name, name + "\n") for name in ("old", "new", "third"))
+    out, _ = home.run("new", "work", "--passfile", old, *CHEAP)
+    with open(f"{home.keys}/work.key", "a") as f:
+        f.write("# mine\n")
+    home.run("passwd", "work", "--passfile", new, "--new-passfile", third, *CHEAP, status=12)
+    home.run("passwd", "work", "--passfile", old, "--new-passfile", new, *CHEAP)
+    home.run("recovery", "work", "--passfile", old, status=12)
+    assert home.run("recovery", "work", "--passfile", new)[0] == out
+    assert "# mine\n" in open(f"{home.keys}/work.key").read()
+    # A second one, and without it again.
+    home.run("passwd", "work", "--add", "--passfile", new, "--new-passfile", third, *CHEAP)
+    assert home.run("recovery", "work", "--passfile", new)[0] == home.run("recovery", "work", "--passfile", third)[0] == out
+    home.run("passwd", "work", "--remove", "--passfile", new)
+    home.run("recovery", "work", "--passfile", new, status=12)
+    assert home.run("recovery", "work", "--passfile", third)[0] == out
+    _, err = home.run("passwd", "work", "--remove", "--passfile", third, status=1)
+    assert "one slot only" in err
+    # Forgotten.
+    home.run("passwd", "work", "--recovery", "--new-passfile", old, *CHEAP, stdin=GOLDEN_RECOVERY, status=12)
+    home.run("passwd", "work", "--recovery", "--new-passfile", old, *CHEAP, stdin=out)
+    home.run("recovery", "work", "--passfile", third, status=12)
+    assert home.run("recovery", "work", "--passfile", old)[0] == out
+    # A raw key gets a passphrase, and then loses the raw slot; not while nothing else is seen to open it.
+    home.run("new", "ci", "--raw", "--no-recovery")
+    home.run("passwd", "ci", "--passfile", old, "--new-passfile", new, status=1)
+    home.run("passwd", "ci", "--add", "--new-passfile", new, *CHEAP)
+    home.run("passwd", "ci", "--remove=1", "--passfile", old, status=12)
+    for slot in ("0", "3", "9", "x", "11"):
+        home.run("passwd", "ci", f"--remove={slot}", "--passfile", new, status=1)
+    home.run("passwd", "ci", "--remove=1", "--passfile", new)
+    assert "raw" not in open(f"{home.keys}/ci.key").read()
+    home.run("recovery", "ci", "--passfile", new)
+    # As many slots as there can be.
+    for number in range(7):
+        home.run("passwd", "ci", "--add", "--passfile", new, "--new-passfile", home.file("n", f"{number}\n"), *CHEAP)
+    _, err = home.run("passwd", "ci", "--add", "--passfile", new, "--new-passfile", old, *CHEAP, status=1)
+    assert "8 slots" in err
+    assert sorted(os.listdir(home.keys)) == ["ci.key", "work.key"]
+
+
+def test_passwd_on_a_terminal():
+    home = Home()
+    home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), "--no-recovery", *CHEAP)
+    t = Terminal(home, "passwd", "work", *CHEAP)
+    t.expect("passphrase for key work (id ")
+    t.expect("): ")
+    t.type("correct horse\n")
+    t.expect("new passphrase for key work (id ")
+    t.expect("): ")
+    t.type("battery\n")
+    t.expect("again: ")
+    t.type("battery\n")
+    assert "passphrase changed" in t.end()
+    home.run("recovery", "work", "--askpass", "echo battery")
+
+
+def test_killed_while_changing():
+    """SIGKILL at any moment of passwd: the key opens by the old passphrase or by the new one."""
+    home = Home()
+    now, other = home.file("a", "a\n"), home.file("b", "b\n")
+    out, _ = home.run("new", "work", "--passfile", now, *CHEAP)
+    killed = 0
+    for number in range(40):
+        process = subprocess.Popen([SCRIM, "key", "passwd", "work", "--passfile", now, "--new-passfile", other, *CHEAP],
+                                   env=home.environment, stderr=subprocess.DEVNULL)
+        time.sleep(number % 20 / 2000)
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        done = subprocess.run([SCRIM, "key", "recovery", "work", "--passfile", now], env=home.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=DEADLINE)
+        if done.returncode == 12:
+            now, other = other, now
+            assert home.run("recovery", "work", "--passfile", now)[0] == out
+        else:
+            assert done.returncode == 0 and done.stdout.decode() == out
+    assert killed > 0
+    home.run("passwd", "work", "--passfile", now, "--new-passfile", other, *CHEAP)
+    assert os.listdir(home.keys) == ["work.key"]
+
+
+def test_list_and_show():
+    home = Home()
+    out, err = home.run("list")
+    assert out == "" and "no keys" in err
+    assert json.loads(home.run("list", "--json")[0]) == []
+    home.run("import", "work", home.golden("several.key"))
+    home.run("import", "ci", home.golden("raw.key"))
+    out, _ = home.run("list")
+    assert out == f"ci    {GOLDEN_ID}  raw\nwork  {GOLDEN_ID}  passphrase, kernel, passphrase, kernel\n", out
+    listed = json.loads(home.run("list", "--json")[0])
+    assert [k["name"] for k in listed] == ["ci", "work"] and all(k["id"] == GOLDEN_ID for k in listed)
+    shown = json.loads(home.run("show", "work", "--json")[0])
+    assert shown == listed[1] and shown["file"] == f"{home.keys}/work.key"
+    assert shown["slots"][0] == {"slot": 1, "kind": "passphrase", "function": "argon2id", "memory_kib": 64, "passes": 2}
+    assert shown["slots"][1] == {"slot": 2, "kind": "kernel", "type": "user", "name": "scrim:golden"}
+    out, _ = home.run("show", "work")
+    assert GOLDEN_ID in out and "user:scrim:golden" in out
+    # Nothing secret, and nothing that helps to guess.
+    everything = out + json.dumps(listed) + home.run("show", "ci")[0] + home.run("show", "ci", "--json")[0]
+    assert "S1" not in everything and "4041424344" not in everything and "000102" not in everything
+    # One that is damaged, and one that others can read, do not hide the rest.
+    home.file(".config/scrim/keys/bad.key", "scrim-key 1\nrubbish\n")
+    os.chmod(f"{home.keys}/ci.key", 0o644)
+    out, err = home.run("list", status=26)
+    assert out.startswith("work") and "bad.key: line 2" in err and "chmod 600" in err
+    listed = json.loads(home.run("list", "--json", status=26)[0])
+    assert [k["name"] for k in listed] == ["bad", "ci", "work"] and "error" in listed[0] and "id" in listed[2]
+    home.run("show", "bad", status=26)
+    home.run("recovery", "bad", status=26)
+    home.run("show", "nope", status=1)
+    # A newer version is not damage, and is said.
+    home.file(".config/scrim/keys/bad.key", "scrim-key 2\n")
+    _, err = home.run("show", "bad", status=1)
+    assert "newer" in err
+    os.chmod(home.keys, 0o770)
+    _, err = home.run("list", status=1)
+    assert f"chmod go-w {home.keys}" in err
+
+
+def test_rm():
+    home = Home()
+    home.run("new", "work", "--raw", "--no-recovery")
+    identity = home.id_of("work")
+    _, err = home.run("rm", "work", status=1)
+    assert "--force" in err and os.path.exists(f"{home.keys}/work.key")
+    for answer in ("n", "", "no", "j"):
+        t = Terminal(home, "rm", "work")
+        t.expect(f"remove key work (id {identity})?")
+        t.expect("[y/N] ")
+        t.type(answer + "\n", quiet=False)
+        t.end(1)
+        assert os.path.exists(f"{home.keys}/work.key")
+    t = Terminal(home, "rm", "work")
+    t.expect("[y/N] ")
+    t.type("y\n", quiet=False)
+    t.end()
+    assert os.listdir(home.keys) == []
+    home.file(".config/scrim/keys/bad.key", "rubbish")
+    home.run("rm", "bad", "--force")
+    home.run("rm", "bad", "--force", status=1)
+
+
+def test_wrong_usage():
+    home = Home()
+    for words in ([], ["bogus"], ["new"], ["new", "a", "b"], ["new", "../a"], ["new", "a", "--json"], ["list", "a"],
+                  ["new", "a", "--raw", "--kernel"], ["new", "a", "--nonsense"], ["import", "a"], ["new", "a", "--cost"],
+                  ["import", "a", "b", "--recovery"], ["passwd", "a", "--add", "--remove"], ["show", "-x"],
+                  ["new", "a", "--cost", "x"], ["new", "a", "--cost", "8K,"], ["new", "a", "--cost", "8K,0"],
+                  ["new", "a", "--cost", "2G"], ["new", "a", "--cost", "1K"], ["new", "a", "--cost", "1G,17"],
+                  ["new", "a", "--cost", "99999999999999999999"], ["new", "a", "--key-fd", "3"], ["show", "a" * 65]):
+        out, err = home.run(*words, status=2)
+        assert out == "" and err.startswith("scrim: "), words
+    assert not os.path.exists(home.keys)
+    out, _ = home.run("--help")
+    assert out == home.run("new", "--help")[0] and "scrim key recovery" in out
+
+
+def test_nowhere():
+    home = Home()
+    home.environment["XDG_CONFIG_HOME"] = f"{home.path}/other"
+    home.run("new", "a", "--raw")
+    assert os.listdir(f"{home.path}/other/scrim/keys") == ["a.key"]
+    home.environment["XDG_CONFIG_HOME"] = "relative"
+    home.run("show", "a", status=1)
+    home.environment["XDG_CONFIG_HOME"] = home.file("file", "")
+    home.run("new", "a", "--raw", status=1)
+
+
+def test_kernel():
+    home = Home()
+    name = f"scrim:test-{os.getpid()}"
+    done = subprocess.run([SCRIM, "key", "new", "work", f"--kernel=user:{name}"], env=home.environment, timeout=DEADLINE,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+        # A container without the kernel's keys.
+        assert b"the kernel's keys" in done.stderr, done
+        return
+    assert b"gone when the machine" in done.stderr
+    assert recovery_in(home.run("recovery", "work")[0]) == recovery_in(done.stdout.decode())
+    # The same key of the kernel for another key; that of a new machine is none.
+    _, err = home.run("new", "second", f"--kernel={name}", "--no-recovery")
+    assert "made the kernel's key" not in err and "warning" in err
+    text = open(f"{home.keys}/work.key").read()
+    assert f"type=user name={name} " in text and "S1" not in text
+    home.run("import", "gone", home.golden("kernel.key"))
+    _, err = home.run("recovery", "gone", status=12)
+    assert "user:scrim:golden" in err and GOLDEN_ID not in recovery_in(err)
+    # What the kernel would have to compute with.
+    out, err = home.run("show", "gone")
+    assert "user:scrim:golden" in out
+    home.run("new", "x", "--kernel=ring:x y", status=1)
+    forget_kernel_key(name)
+    home.run("recovery", "work", status=12)
+
+
+def forget_kernel_key(name):
+    libc = ctypes.CDLL(None, use_errno=True)
+    keyctl, search, unlink, keyring = 250, 10, 9, -4
+    serial = libc.syscall(keyctl, search, keyring, b"user", name.encode(), 0)
+    assert serial > 0 and libc.syscall(keyctl, unlink, serial, keyring) == 0
+
+
+def test_no_secret_leaks():
+    """Neither the command line nor the environment of any process, nor a message, holds a secret; there is no core."""
+    home = Home()
+    os.mkfifo(f"{home.path}/pipe", 0o600)
+    secret = "unlikely-passphrase-4711"
+    out, err = home.run("new", "work", "--passfile", home.file("pass", secret + "\n"), *CHEAP)
+    recovery = recovery_in(out)
+    assert secret not in out + err and recovery not in err
+    # While it asks: what can be seen of it. It is stopped by a command that waits for the pipe.
+    process = subprocess.Popen([SCRIM, "key", "recovery", "work", "--askpass", f"cat {home.path}/pipe"],
+                               env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               start_new_session=True)
+    end = time.monotonic() + DEADLINE
+    child = ""
+    while not child and time.monotonic() < end:
+        child = open(f"/proc/{process.pid}/task/{process.pid}/children").read().strip() \
+            if os.path.exists(f"/proc/{process.pid}/task/{process.pid}/children") else "?"
+        time.sleep(0.01)
+    command = open(f"/proc/{process.pid}/cmdline").read()
+    assert secret not in command and recovery not in command
+    limits = open(f"/proc/{process.pid}/limits").read()
+    assert re.search(r"Max core file size\s+0\s+0\s", limits), limits
+    # Not dumpable: its files in /proc are root's, and its memory and environment nobody's but root's.
+    assert os.stat(f"/proc/{process.pid}/environ").st_uid == 0
+    if os.geteuid() != 0:
+        for name in ("environ", "mem", "maps"):
+            try:
+                open(f"/proc/{process.pid}/{name}", "rb").read(1)
+            except PermissionError:
+                continue
+            raise AssertionError(f"{name} can be read")
+    else:
+        environment = open(f"/proc/{process.pid}/environ").read()
+        assert secret not in environment and recovery not in environment
+    with open(f"{home.path}/pipe", "w") as pipe:
+        pipe.write(secret + "\n")
+    out, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0 and recovery_in(out.decode()) == recovery and err == b""
+    # Every way of failing says nothing of it either.
+    for words, stdin, status in ((["import", "x", "--recovery", "--raw"], recovery[:-1], 1),
+                                 (["import", "work", "--recovery", "--raw"], recovery, 1),
+                                 (["import", "x", "--recovery", "--raw", "--id", GOLDEN_ID], recovery, 12),
+                                 (["import", "x", "-"], recovery + "\0", 1),
+                                 (["import", "x", "-"], "scrim-key 1\n" + recovery, 26)):
+        out, err = home.run(*words, stdin=stdin, status=status)
+        assert recovery[:11] not in out + err and recovery[-11:] not in out + err, (words, out, err)
+    assert not [name for name in os.listdir(home.path) if name.startswith("core")]
+
+
+def main():
+    failed = 0
+    chosen = sys.argv[3:]
+    for name, function in list(globals().items()):
+        if not name.startswith("test_") or (chosen and name not in chosen):
+            continue
+        try:
+            function()
+            print("ok", name, flush=True)
+        except Exception:
+            failed += 1
+            print("FAILED", name, flush=True)
+            traceback.print_exc(file=sys.stdout)
+    sys.exit(1 if failed else 0)
+
+
+main()
