@@ -25,6 +25,7 @@ int cmd_encrypt(int argc, char **argv);
 int cmd_decrypt(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 int cmd_key(int argc, char **argv);
+int cmd_accept(int argc, char **argv);
 
 /* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

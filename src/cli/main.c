@@ -21,6 +21,7 @@ static const struct {
 	{"decrypt", cmd_decrypt, "the reverse"},
 	{"cat", cmd_cat, "print what is in encrypted files"},
 	{"key", cmd_key, "make, list, change and bring back keys for encrypted files"},
+	{"accept", cmd_accept, "take encrypted files as they are, though they are older"},
 };
 
 static void usage(FILE *to)

@@ -31,3 +31,17 @@ int config_path(const char *below, char *ret_path, size_t size)
 		return -ENOENT;
 	return len > 0 && (size_t)len < size ? 0 : -ENAMETOOLONG;
 }
+
+int state_path(const char *below, char *ret_path, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = home_directory();
+	int len;
+
+	if (state && state[0] == '/')
+		len = snprintf(ret_path, size, "%s/scrim/%s", state, below);
+	else if (home && access(home, F_OK) == 0) /* a home that is not there is not made */
+		len = snprintf(ret_path, size, "%s/.local/state/scrim/%s", home, below);
+	else
+		return -ENOENT;
+	return len > 0 && (size_t)len < size ? 0 : -ENAMETOOLONG;
+}

@@ -9,3 +9,6 @@ const char *home_directory(void);
 
 /* $XDG_CONFIG_HOME/scrim/BELOW (~/.config). 0, -ENOENT when nothing says where, -ENAMETOOLONG. */
 int config_path(const char *below, char *ret_path, size_t size);
+
+/* $XDG_STATE_HOME/scrim/BELOW (~/.local/state). The same. */
+int state_path(const char *below, char *ret_path, size_t size);

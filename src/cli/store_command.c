@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "cli/json_value.h"
+#include "cli/places.h"
 #include "cli/safe_text.h"
 
 static volatile sig_atomic_t caught;
@@ -50,6 +51,9 @@ bool store_command_take(struct store_command *c, int opt, const char *argument)
 		return true;
 	case OPT_CROSS_DEVICE:
 		c->cross_device = true;
+		return true;
+	case OPT_STRICT_FRESHNESS:
+		c->fresh.strict = true;
 		return true;
 	case OPT_FORCE:
 	case 'f':
@@ -156,6 +160,9 @@ int store_command_start(struct store_command *c)
 	c->files.progress = show_progress;
 	c->files.note = say_note;
 	c->files.data = c;
+	c->files.fresh = &c->fresh;
+	if (state_path("freshness", c->fresh_directory, sizeof(c->fresh_directory)) == 0)
+		c->fresh.directory = c->fresh_directory;
 	c->status = 0;
 	progress_init(&c->progress, c->quiet || c->json);
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG instead */

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 
 #include "cli/cli.h"
 #include "cli/key_options.h"
@@ -19,13 +20,15 @@ enum store_option {
 	OPT_RECURSIVE,         /* -r, --recursive */
 	OPT_CROSS_DEVICE,      /* --cross-device */
 	OPT_HELP,              /* -h, --help */
+	OPT_STRICT_FRESHNESS,  /* --strict-freshness */
 	OPT_STORE_END,
 };
 
 /* Those of every command. */
 #define STORE_LONG_OPTIONS                                                                                             \
 	KEY_LONG_OPTIONS, {"provider", required_argument, NULL, OPT_PROVIDER}, {"json", no_argument, NULL, OPT_JSON},      \
-		{"quiet", no_argument, NULL, OPT_QUIET}, {"help", no_argument, NULL, OPT_HELP}
+		{"quiet", no_argument, NULL, OPT_QUIET}, {"help", no_argument, NULL, OPT_HELP},                                     \
+		{"strict-freshness", no_argument, NULL, OPT_STRICT_FRESHNESS}
 /* Of those that take trees; and the one that does what is refused else. */
 #define TREE_LONG_OPTIONS                                                                                              \
 	{"recursive", no_argument, NULL, OPT_RECURSIVE}, {"cross-device", no_argument, NULL, OPT_CROSS_DEVICE}
@@ -38,6 +41,7 @@ enum store_option {
 	"  --json           a JSON object for each file, one a line\n"                                                \
 	"  -q, --quiet      no notes, no progress; errors alone\n"                                                    \
 	"  --provider NAME  who computes AES-256-GCM: openssl (default), sodium...\n"                                  \
+	"  --strict-freshness  refuse a file that is older than when it was last written here\n"                       \
 	"\n" KEY_OPTIONS_HELP "\nExit status: 0 good, 1 something failed, 2 wrong usage, 12 no or wrong key, 26 damage.\n"
 
 /* One run of a command. Invariant: `status` is the worst of what was reported. */
@@ -50,6 +54,8 @@ struct store_command {
 	const char *provider;
 	bool json, quiet, recursive, cross_device;
 	struct files files; /* its hooks are set by store_command_start() */
+	struct files_fresh fresh;
+	char fresh_directory[PATH_MAX];
 	struct progress progress;
 	int status;
 	unsigned done, skipped, failed, passed; /* files */

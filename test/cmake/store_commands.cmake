@@ -1,5 +1,5 @@
 # The commands on encrypted files, as we are and as an ordinary user.
-foreach(subject convert)
+foreach(subject convert fresh)
   foreach(user "" .user)
     set(option)
     if(user)

@@ -10,8 +10,19 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "crypt/store/store.h"
 #include "disk.h"
+
+#define SLACK 9000
+/* Every one; where a sanitizer makes it ten times as long, some. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BIT_STEP 13
+#define LENGTH_STEP 7
+#else
+#define BIT_STEP 1
+#define LENGTH_STEP 1
+#endif
 
 static uint8_t kek[32] = {9};
 static const struct store_key key = {.id = {4, 5, 6}, .kek = kek};
@@ -66,10 +77,10 @@ static struct image take(struct disk *disk)
 	struct image i;
 	uint8_t *bytes = disk_bytes(disk, &i.size);
 
-	i.bytes = malloc(i.size + 8192);
+	i.bytes = malloc(i.size + SLACK);
 	assert_non_null(i.bytes);
 	memcpy(i.bytes, bytes, i.size);
-	memset(i.bytes + i.size, 0, 8192);
+	memset(i.bytes + i.size, 0, SLACK);
 	return i;
 }
 
@@ -77,7 +88,7 @@ static struct image take(struct disk *disk)
 static int check(struct image *i, const uint8_t *want, uint64_t size)
 {
 	struct store_env env = {.io = &image_io, .handle = i, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
-	uint8_t bytes[4096];
+	static uint8_t bytes[65536];
 	struct store *s;
 	int right = 1;
 	int r = store_open(&env, STORE_READ, NULL, &s);
@@ -87,7 +98,8 @@ static int check(struct image *i, const uint8_t *want, uint64_t size)
 		return 0;
 	}
 	assert_int_equal(store_size(s), size);
-	for (uint64_t at = 0; at < size; at += sizeof(bytes)) {
+	/* Of holes the last piece will do. */
+	for (uint64_t at = size > 1 << 20 ? size - sizeof(bytes) : 0; at < size; at += sizeof(bytes)) {
 		size_t n = size - at < sizeof(bytes) ? (size_t)(size - at) : sizeof(bytes);
 		ssize_t got = store_read(s, bytes, n, at);
 
@@ -103,97 +115,162 @@ static int check(struct image *i, const uint8_t *want, uint64_t size)
 	return right;
 }
 
-/* A sealed store of SIZE bytes, written in two versions; *RET_OLD is the first one's image. */
-static struct image make(uint8_t *content, uint64_t size, struct image *ret_old)
+/* A store of which every bit is tried: SIZE bytes, of which those from FROM on are written, and holes before. */
+struct shape {
+	uint8_t slot, chunk;
+	unsigned height;
+	uint64_t size, from;
+};
+
+static void put(struct store *s, uint8_t *content, const struct shape *shape, uint8_t change)
+{
+	for (uint64_t k = shape->from; k < shape->size; k++)
+		content[k] ^= change;
+	assert_int_equal(store_write(s, content + shape->from, shape->size - shape->from, shape->from), 0);
+	assert_int_equal(store_commit(s, true), 0);
+	assert_int_equal(store_seal(s), 0);
+}
+
+/* Sealed, in VERSIONS versions; *RET_OLD is the last but one's image, or the last one's. */
+static struct image make(uint8_t *content, const struct shape *shape, unsigned versions, struct image *ret_old)
 {
 	struct disk *disk = disk_new(3);
 	struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
 	struct store *s;
+	struct store_info info;
 	struct image i;
 
-	for (uint64_t k = 0; k < size; k++)
+	disk_set_faults(disk, &(struct disk_faults){.cannot_punch = true}); /* free pages keep what they held */
+	memset(content, 0, shape->size);
+	for (uint64_t k = shape->from; k < shape->size; k++)
 		content[k] = (uint8_t)disk_random(disk);
-	assert_int_equal(store_open(&env, STORE_WRITE, &(struct store_layout){.chunk_shift = 12}, &s), 0);
-	assert_int_equal(store_write(s, content, size, 0), 0);
-	assert_int_equal(store_commit(s, true), 0);
-	assert_int_equal(store_seal(s), 0);
+	assert_int_equal(store_open(&env, STORE_WRITE, &(struct store_layout){shape->slot, shape->chunk}, &s), 0);
+	for (unsigned v = 1; v < versions; v++)
+		put(s, content, shape, 0x55);
 	*ret_old = take(disk);
-	for (uint64_t k = 0; k < size; k++)
-		content[k] ^= 0x55;
-	assert_int_equal(store_write(s, content, size, 0), 0);
-	assert_int_equal(store_commit(s, true), 0);
-	assert_int_equal(store_seal(s), 0);
+	put(s, content, shape, 0x33);
 	i = take(disk);
+	store_get_info(s, &info);
+	assert_int_equal(info.height, shape->height);
+	assert_int_equal(info.is_inline, shape->size < 4000);
 	store_free(s);
 	disk_free(disk);
 	return i;
 }
 
-static void attack(uint64_t size, unsigned bit_step)
+static void every_bit(const struct shape *shape, unsigned versions)
 {
-	uint8_t *content = malloc(size + 1);
-	struct image old, i = make(content, size, &old), cut;
-	uint64_t pages = i.size / 4096, found = 0, harmless = 0;
-	uint8_t page[4096];
+	uint8_t *content = malloc(shape->size);
+	struct image old, i = make(content, shape, versions, &old);
+	uint64_t found = 0, harmless = 0;
 
-	assert_int_equal(check(&i, content, size), 1);
-	for (uint64_t bit = 0; bit < i.size * 8; bit += bit_step) {
+	assert_int_equal(check(&i, content, shape->size), 1);
+	for (uint64_t bit = 0; bit < i.size * 8; bit += BIT_STEP) {
 		i.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		if (check(&i, content, size))
+		if (check(&i, content, shape->size))
 			harmless++;
 		else
 			found++;
 		i.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
-	/* Both slots say the same, so that one can be lost; and there are free pages. */
-	assert_true(harmless > 0);
-	if (size > 4000)
-		assert_true(found > 0);
-	for (uint64_t a = 0; a < pages; a++)
-		for (uint64_t b = a + 1; b < pages; b++) {
-			memcpy(page, i.bytes + a * 4096, 4096);
-			memcpy(i.bytes + a * 4096, i.bytes + b * 4096, 4096);
-			memcpy(i.bytes + b * 4096, page, 4096);
-			check(&i, content, size);
-			memcpy(i.bytes + b * 4096, i.bytes + a * 4096, 4096);
-			memcpy(i.bytes + a * 4096, page, 4096);
-		}
-	/* Each page as it was in the older version: one slot alone changes nothing, a data page is found out. */
-	for (uint64_t a = 0; a < pages && a < old.size / 4096; a++) {
-		memcpy(page, i.bytes + a * 4096, 4096);
-		memcpy(i.bytes + a * 4096, old.bytes + a * 4096, 4096);
-		check(&i, content, size);
-		memcpy(i.bytes + a * 4096, page, 4096);
-	}
-	for (uint64_t len = 1; len < i.size; len += len < 9000 || len > i.size - 5000 ? 61 : 4093) {
-		cut = (struct image){i.bytes, len};
-		check(&cut, content, size);
-	}
-	cut = (struct image){i.bytes, i.size + 5000};
-	assert_int_equal(check(&cut, content, size), 1);
+	/* Every bit of the only slot there is, and of the pieces; of two slots one can be lost. */
+	if (i.size == UINT64_C(1) << shape->slot)
+		assert_int_equal(harmless, 0);
+	else if (BIT_STEP == 1)
+		assert_true(harmless >= UINT64_C(2) << (shape->slot + 3));
+	assert_true(shape->size < 4000 || found > 0);
 	free(content);
 	free(i.bytes);
 	free(old.bytes);
 }
 
-static void inline_file(void **state)
+/* Swaps, older pages, every length. */
+static void every_page(const struct shape *shape)
 {
-	(void)state;
-	attack(100, 1);
-	attack(3328, 7);
+	uint8_t *content = malloc(shape->size);
+	struct image old, i = make(content, shape, 3, &old), cut;
+	uint64_t pages = i.size / 4096, found = 0;
+	uint8_t page[4096];
+
+	assert_int_equal(check(&i, content, shape->size), 1);
+	for (uint64_t a = 0; a < pages; a++)
+		for (uint64_t b = a + 1; b < pages; b++) {
+			memcpy(page, i.bytes + a * 4096, 4096);
+			memcpy(i.bytes + a * 4096, i.bytes + b * 4096, 4096);
+			memcpy(i.bytes + b * 4096, page, 4096);
+			found += !check(&i, content, shape->size);
+			memcpy(i.bytes + b * 4096, i.bytes + a * 4096, 4096);
+			memcpy(i.bytes + a * 4096, page, 4096);
+		}
+	assert_true(shape->size < 4000 || found > 0);
+	/* Each page as it was in the older version: one slot alone changes nothing, a data page is found out. */
+	for (uint64_t a = 0; a < pages && a < old.size / 4096; a++) {
+		memcpy(page, i.bytes + a * 4096, 4096);
+		memcpy(i.bytes + a * 4096, old.bytes + a * 4096, 4096);
+		check(&i, content, shape->size);
+		memcpy(i.bytes + a * 4096, page, 4096);
+	}
+	for (uint64_t len = 1; len < i.size; len += i.size > 50000 && len > 17000 && len + 5000 < i.size ? 509 : LENGTH_STEP) {
+		cut = (struct image){i.bytes, len};
+		check(&cut, content, shape->size);
+	}
+	for (uint64_t more = 1; more <= SLACK; more += 61) {
+		cut = (struct image){i.bytes, i.size + more};
+		assert_int_equal(check(&cut, content, shape->size), 1);
+		i.bytes[i.size + more - 1] = (uint8_t)more;
+	}
+	free(content);
+	free(i.bytes);
+	free(old.bytes);
 }
 
-static void file_of_chunks(void **state)
+/* In the slot; one level, entries in the slot; two levels, with nodes, and three. Slots of both sizes. */
+static const struct shape inline_small[] = {{12, 12, 0, 100, 0}, {13, 12, 0, 100, 0}};
+static const struct shape inline_large[] = {{12, 12, 0, 3328, 0}, {13, 12, 0, 3999, 0}};
+static const struct shape one_level[] = {{12, 12, 0, 4000, 0}, {13, 13, 0, 8001, 0}};
+static const struct shape two_levels[] = {{12, 12, 1, 60 * 4096 + 5, 60 * 4096}, {13, 12, 1, 100 * 4096 + 5, 100 * 4096}};
+static const struct shape three_levels[] = {{12, 12, 2, 5000 * 4096 + 5, 5000 * 4096}, {13, 12, 2, 8000 * 4096 + 5, 8000 * 4096}};
+static const struct shape many_pages[] = {{12, 12, 0, 20000, 0}, {12, 12, 1, 60 * 4096 + 5, 0}, {13, 14, 0, 100000, 0}};
+
+static void bits_of_slots(void **state)
 {
 	(void)state;
-	attack(4000, 5);
-	attack(20000, 31);
+	for (size_t i = 0; i < ARRAY_LEN(inline_small); i++) {
+		every_bit(&inline_small[i], 1);
+		every_bit(&inline_small[i], 2);
+	}
+	every_bit(&inline_large[0], 1);
 }
 
-static void file_of_nodes(void **state)
+static void bits_of_chunks(void **state)
 {
 	(void)state;
-	attack(60 * 4096 + 5, 4801);
+	for (size_t i = 0; i < ARRAY_LEN(one_level); i++)
+		every_bit(&one_level[i], 1);
+}
+
+static void bits_of_nodes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(two_levels); i++)
+		every_bit(&two_levels[i], 1);
+}
+
+static void pages(void **state)
+{
+	static const struct {
+		const struct shape *shapes;
+		size_t count;
+	} all[] = {
+		{inline_small, ARRAY_LEN(inline_small)}, {inline_large, ARRAY_LEN(inline_large)},
+		{one_level, ARRAY_LEN(one_level)},       {two_levels, ARRAY_LEN(two_levels)},
+		{many_pages, ARRAY_LEN(many_pages)},     {three_levels, ARRAY_LEN(three_levels)},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(all); k++)
+		for (size_t i = 0; i < all[k].count; i++)
+			every_page(&all[k].shapes[i]);
 }
 
 /* Arbitrary bytes behind the magic. */
@@ -225,9 +302,10 @@ static void arbitrary_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(inline_file),
-		cmocka_unit_test(file_of_chunks),
-		cmocka_unit_test(file_of_nodes),
+		cmocka_unit_test(bits_of_slots),
+		cmocka_unit_test(bits_of_chunks),
+		cmocka_unit_test(bits_of_nodes),
+		cmocka_unit_test(pages),
 		cmocka_unit_test(arbitrary_bytes),
 	};
 

@@ -16,6 +16,7 @@ int files_store_new(const struct files *files, int to, const char *path, struct 
 
 	if (fd < 0)
 		return files_failed(msg, -errno, path, "cannot be encrypted");
+	fresh_begin(files);
 	return files_store_open(files, fd, path, STORE_WRITE, &files->layout, ret_store, msg);
 }
 
@@ -23,6 +24,8 @@ int files_store_finish(struct files_store *store, const char *path, struct errms
 {
 	int r = store_commit(store->store, true);
 
+	if (r == 0)
+		fresh_committed(store->files, store, path);
 	if (r == 0)
 		r = store_seal(store->store);
 	files_store_close(store);
@@ -158,6 +161,8 @@ static int replace(const struct files *files, const struct files_place *place, s
 		*ret_sizes = (struct files_sizes){.before = (uint64_t)watch->before.st_size, .after = size_of(new.fd)};
 	if (r == 0)
 		r = replacement_finish(&new, true, msg);
+	if (r == 0)
+		fresh_named(files, place);
 	replacement_cancel(&new);
 	return r;
 }
@@ -260,6 +265,8 @@ int files_convert_to(const struct files *files, enum files_direction direction, 
 		*ret_sizes = (struct files_sizes){.before = (uint64_t)watch.before.st_size, .after = size_of(new.fd)};
 	if (r == 0)
 		r = replacement_finish(&new, files->force, msg);
+	if (r == 0)
+		fresh_named(files, out);
 	replacement_cancel(&new);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/errmsg.h"
+#include "crypt/freshness.h"
 #include "crypt/store/store.h"
 
 /* Where a file is: NAME (one component) in the directory DIR; PATH is what a person calls it. */
@@ -24,6 +25,16 @@ struct files_place {
 	int dir;
 	const char *name;
 	const char *path;
+};
+
+/* What is remembered of files, so that an older copy of one is noticed. `made` and below are the operations' own. */
+struct files_fresh {
+	const char *directory; /* of the record; NULL: nothing is remembered */
+	bool strict;           /* an older version is refused, not only noted */
+	bool accept;           /* it is taken as it is */
+	bool said;             /* that the record cannot be written */
+	bool made;             /* a file was made that has no name yet: this version of it */
+	struct freshness_version version;
 };
 
 /* What all operations share. Pointers are the caller's and outlive it. */
@@ -44,6 +55,7 @@ struct files {
 	/* Something that the user should know, but that is no failure. May be NULL. */
 	void (*note)(void *data, const char *path, const char *text);
 	void *data;
+	struct files_fresh *fresh; /* may be NULL */
 };
 
 /* What a file looks like from outside, without a key. */
@@ -68,6 +80,7 @@ int files_look(int fd, struct files_head *ret_head);
 
 /* An encrypted file that is open. */
 struct files_store {
+	const struct files *files;
 	int fd;
 	struct store *store; /* stands on `fd` of this very struct, which therefore stays where it is */
 	struct store_env env;
@@ -75,8 +88,8 @@ struct files_store {
 
 /*
  * Open the store in FD (for reading, for STORE_WRITE also for writing), which is taken over: lock it, find its keys, open
- * it. Every encrypted file that a command opens is opened here. A file that is new (LAYOUT not NULL) is not locked.
- * -EBUSY: somebody has it open, MSG says who. -ENODATA: no encrypted file. On failure FD is closed.
+ * it, ask whether it is as fresh as it should be. Every encrypted file that a command opens is opened here. A file that is new (LAYOUT not NULL) is not locked.
+ * -EBUSY: somebody has it open, MSG says who. -ESTALE: older than recorded, and files->fresh->strict. -ENODATA: no encrypted file. On failure FD is closed.
  */
 int files_store_open(const struct files *files, int fd, const char *path, enum store_mode mode,
 		     const struct store_layout *layout, struct files_store *ret_store, struct errmsg *msg);
@@ -108,6 +121,9 @@ int files_convert(const struct files *files, enum files_direction direction, con
  */
 int files_convert_to(const struct files *files, enum files_direction direction, int fd, const char *path,
 		     const struct files_place *out, struct files_sizes *ret_sizes, struct errmsg *msg);
+
+/* From now on the file at PLACE is what is expected there, older or not. */
+int files_accept(const struct files *files, const struct files_place *place, struct errmsg *msg);
 
 /* Takes what a file contains, in order, all LEN bytes. 0 or a negative errno. */
 typedef int (*files_sink)(void *data, const void *bytes, size_t len);

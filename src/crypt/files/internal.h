@@ -62,3 +62,13 @@ int files_replace(const struct files *files, const struct files_place *place, in
 int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg);
 /* Commit, make durable, seal, close. */
 int files_store_finish(struct files_store *store, const char *path, struct errmsg *msg);
+
+/* fresh.c */
+/* Is the store that was just opened older than recorded? A note, or with `strict` -ESTALE. */
+int fresh_check(const struct files *files, const struct files_store *store, const char *path, struct errmsg *msg);
+/* A new store begins. */
+void fresh_begin(const struct files *files);
+/* What has been committed has become durable (and is not sealed yet: the seal need not reach the disk). */
+void fresh_committed(const struct files *files, const struct files_store *store, const char *path);
+/* The new file has its name. */
+void fresh_named(const struct files *files, const struct files_place *place);

@@ -185,7 +185,7 @@ int files_store_open(const struct files *files, int fd, const char *path, enum s
 	struct store_info info;
 	int r = layout ? 0 : lock(fd, path, mode == STORE_WRITE, msg);
 
-	*ret_store = (struct files_store){.fd = fd, .env = {.io = &store_io_file, .handle = &ret_store->fd, .provider = files->provider}};
+	*ret_store = (struct files_store){.files = files, .fd = fd, .env = {.io = &store_io_file, .handle = &ret_store->fd, .provider = files->provider}};
 	if (r == 0)
 		r = find_keys(files, fd, path, layout, &ret_store->env, msg);
 	if (r == 0) {
@@ -193,7 +193,10 @@ int files_store_open(const struct files *files, int fd, const char *path, enum s
 		if (r < 0)
 			open_failed(msg, r, path);
 	}
+	if (r == 0 && !layout)
+		r = fresh_check(files, ret_store, path, msg);
 	if (r < 0) {
+		store_free(TAKE_PTR(ret_store->store));
 		ret_store->fd = -EBADF;
 		return r;
 	}

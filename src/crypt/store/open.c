@@ -47,6 +47,7 @@ static int read_slot(struct store *s, struct opening *o, int which, unsigned shi
 
 	if (r < 0)
 		return r;
+	xaes_free(TAKE_PTR(c->xaes));
 	c->error = head_decode(o->bytes[which], &c->head);
 	if (c->error == 0 && c->head.slot_shift != shift)
 		c->error = -EBADMSG;
@@ -70,28 +71,42 @@ static int open_slot(struct store *s, struct opening *o, int which)
 	return c->error == -ENOMEM ? -ENOMEM : 0;
 }
 
-/* Read both slots of the size that the first, or else the second, says it has. */
-static int read_slots(struct store *s, struct opening *o)
+/* Both slots, if they are of this size. *RET_ANY: one of them says so. */
+static int read_slots_of(struct store *s, struct opening *o, unsigned shift, bool *ret_any)
 {
-	static const unsigned shifts[] = {12, 13};
-	int r = -ENODATA;
-
-	for (size_t i = 0; i < ARRAY_LEN(shifts); i++) {
-		for (int which = 0; which < 2; which++) {
-			r = read_slot(s, o, which, shifts[i]);
-			if (r < 0)
-				return r;
-		}
-		s->slot = format_slot_find(shifts[i]);
-		if (o->slots[0].error == 0 || o->slots[1].error == 0)
-			break;
-	}
 	for (int which = 0; which < 2; which++) {
-		r = open_slot(s, o, which);
+		int r = read_slot(s, o, which, shift);
+
+		if (r < 0)
+			return r;
+	}
+	s->slot = format_slot_find(shift);
+	*ret_any = o->slots[0].error == 0 || o->slots[1].error == 0;
+	for (int which = 0; which < 2; which++) {
+		int r = open_slot(s, o, which);
+
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* Of the size that the first says it has, or the second; where none can be opened, what the first attempt found. */
+static int read_slots(struct store *s, struct opening *o)
+{
+	static const unsigned shifts[] = {12, 13};
+	unsigned likely = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(shifts); i++) {
+		bool any;
+		int r = read_slots_of(s, o, shifts[i], &any);
+
+		if (r < 0 || o->slots[0].error == 0 || o->slots[1].error == 0)
+			return r;
+		if (any && !likely)
+			likely = shifts[i];
+	}
+	return likely && likely != s->slot->shift ? read_slots_of(s, o, likely, &(bool){false}) : 0;
 }
 
 /* Do the pages authenticate that may not have reached the disk (rule 6)? */

@@ -153,6 +153,8 @@ int slot_open(struct xaes *xaes, const struct head *head, int which, const uint8
 	};
 	int r;
 
+	if (!slot_is_zero(bytes + TAG + XAES_TAG_SIZE, FORMAT_HEAD - TAG - XAES_TAG_SIZE))
+		return -EBADMSG; /* the only bytes that nothing authenticates */
 	slot_aad(bytes, which, aad);
 	memcpy(tag, bytes + TAG, sizeof(tag));
 	r = xaes_open(xaes, bytes + NONCE, &m);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypt/freshness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define MAX_LINES    256 /* in a file: those not written for longest go */
+#define MAX_PER_PATH 8   /* files that stood at one path */
+#define HASH         16
+#define LINE         (2 * HASH + 1 + 2 * FORMAT_ID + 1 + 20 + 1 + 2 * AEAD_TAG_SIZE + 1)
+#define MAX_BYTES    (MAX_LINES * LINE)
+
+struct line {
+	uint8_t path[HASH];
+	struct freshness_version version;
+};
+
+/* One file of the record. The last lines are the newest. */
+struct bucket {
+	char name[8];
+	unsigned count;
+	struct line lines[MAX_LINES + 1];
+};
+
+static int hash_path(const char *path, uint8_t hash[HASH])
+{
+	uint8_t all[32];
+	unsigned len = sizeof(all);
+
+	if (EVP_Digest(path, strlen(path), all, &len, EVP_sha256(), NULL) != 1)
+		return -EIO;
+	memcpy(hash, all, HASH);
+	return 0;
+}
+
+static void to_hex(const uint8_t *bytes, size_t len, char *text)
+{
+	for (size_t i = 0; i < len; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* LEN bytes from 2 * LEN digits and the character END behind them; NULL: they are not there. */
+static const char *from_hex(const char *text, size_t len, char end, uint8_t *bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < 2 * len; i++, text++) {
+		const char *digit = *text ? strchr(digits, *text) : NULL;
+
+		if (!digit)
+			return NULL;
+		bytes[i / 2] = (uint8_t)(bytes[i / 2] << 4 | (digit - digits));
+	}
+	return *text == end ? text + 1 : NULL;
+}
+
+static bool parse_line(const char *text, struct line *ret_line)
+{
+	struct line l = {0};
+	char *end;
+
+	text = from_hex(text, HASH, ' ', l.path);
+	text = text ? from_hex(text, FORMAT_ID, ' ', l.version.file_id) : NULL;
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	l.version.sequence = strtoull(text, &end, 10);
+	if (errno || *end != ' ' || !from_hex(end + 1, AEAD_TAG_SIZE, '\0', l.version.tag))
+		return false;
+	*ret_line = l;
+	return true;
+}
+
+/* What cannot be parsed (a file that a power loss cut, say) is as if it were not there. */
+static int load(int dir, struct bucket *b)
+{
+	_cleanup_close_ int fd = openat(dir, b->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
+	size_t len = 0;
+	ssize_t n;
+
+	b->count = 0;
+	if (!text)
+		return -ENOMEM;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	while (len < MAX_BYTES && (n = read(fd, text + len, MAX_BYTES - len)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	for (char *line = text, *end; b->count < MAX_LINES && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		b->count += parse_line(line, &b->lines[b->count]);
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int save(int dir, const struct bucket *b)
+{
+	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
+	_cleanup_close_ int fd = -EBADF;
+	char name[32];
+	size_t len = 0;
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	for (unsigned i = 0; i < b->count; i++) {
+		const struct line *l = &b->lines[i];
+		char path[2 * HASH + 1], id[2 * FORMAT_ID + 1], tag[2 * AEAD_TAG_SIZE + 1];
+
+		to_hex(l->path, HASH, path);
+		to_hex(l->version.file_id, FORMAT_ID, id);
+		to_hex(l->version.tag, AEAD_TAG_SIZE, tag);
+		len += (size_t)snprintf(text + len, MAX_BYTES + 1 - len, "%s %s %" PRIu64 " %s\n", path, id, l->version.sequence, tag);
+	}
+	/* Only who holds the lock writes it: one that is there was left by somebody who was killed. */
+	snprintf(name, sizeof(name), ".%s.new", b->name);
+	unlinkat(dir, name, 0);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, len);
+	if (r == 0 && renameat(dir, name, dir, b->name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, name, 0);
+	return r;
+}
+
+static bool same_file(const struct line *a, const struct line *b)
+{
+	return memcmp(a->path, b->path, HASH) == 0 && memcmp(a->version.file_id, b->version.file_id, FORMAT_ID) == 0;
+}
+
+static void remove_line(struct bucket *b, unsigned i)
+{
+	memmove(&b->lines[i], &b->lines[i + 1], (b->count - i - 1) * sizeof(b->lines[0]));
+	b->count--;
+}
+
+/* Put L last. False: a newer version of the file is there already. */
+static bool put(struct bucket *b, const struct line *l, bool accept)
+{
+	unsigned others = 0;
+
+	for (unsigned i = b->count; i-- > 0;) {
+		const struct line *at = &b->lines[i];
+
+		if (!accept && same_file(at, l) && at->version.sequence > l->version.sequence)
+			return false;
+		if (memcmp(at->path, l->path, HASH) == 0 && (accept || same_file(at, l) || ++others >= MAX_PER_PATH))
+			remove_line(b, i);
+	}
+	if (b->count == MAX_LINES)
+		remove_line(b, 0);
+	b->lines[b->count++] = *l;
+	return true;
+}
+
+/* The path's line, and the file of the record in which it stands. */
+static int place(const char *path, const struct freshness_version *version, struct line *ret_line, struct bucket *b)
+{
+	int r = hash_path(path, ret_line->path);
+
+	if (r < 0)
+		return r;
+	if (version)
+		ret_line->version = *version;
+	snprintf(b->name, sizeof(b->name), "%02x", ret_line->path[0]);
+	return 0;
+}
+
+int freshness_check(const char *directory, const char *path, const struct freshness_version *version,
+		    enum freshness *ret_freshness, uint64_t *ret_recorded)
+{
+	_cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ struct bucket *b = malloc(sizeof(*b));
+	enum freshness found = FRESH_UNKNOWN;
+	struct line l;
+	int r;
+
+	if (!b)
+		return -ENOMEM;
+	if (dir < 0 && errno != ENOENT)
+		return -errno;
+	r = place(path, version, &l, b);
+	if (r == 0 && dir >= 0)
+		r = load(dir, b);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; dir >= 0 && i < b->count; i++) {
+		const struct freshness_version *recorded = &b->lines[i].version;
+
+		if (memcmp(b->lines[i].path, l.path, HASH) != 0)
+			continue;
+		if (!same_file(&b->lines[i], &l)) {
+			found = found == FRESH_UNKNOWN ? found : FRESH_EARLIER;
+			continue;
+		}
+		if (ret_recorded)
+			*ret_recorded = recorded->sequence;
+		if (recorded->sequence > version->sequence)
+			found = FRESH_OLDER;
+		else if (recorded->sequence == version->sequence && memcmp(recorded->tag, version->tag, AEAD_TAG_SIZE) != 0)
+			found = FRESH_OTHER;
+		else
+			found = FRESH_GOOD;
+	}
+	*ret_freshness = found;
+	return 0;
+}
+
+/* mkdir -p, private. */
+static int make_directory(const char *directory, int *ret_dir)
+{
+	_cleanup_free_ char *path = strdup(directory);
+
+	if (!path)
+		return -ENOMEM;
+	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	*ret_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_dir < 0 ? -errno : 0;
+}
+
+int freshness_record(const char *directory, const char *path, const struct freshness_version *version, bool accept)
+{
+	_cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ struct bucket *b = malloc(sizeof(*b));
+	struct line l;
+	int r = 0;
+
+	if (!b)
+		return -ENOMEM;
+	if (dir < 0)
+		r = errno == ENOENT ? make_directory(directory, &dir) : -errno;
+	if (r == 0)
+		r = place(path, version, &l, b);
+	while (r == 0 && flock(dir, LOCK_EX) < 0)
+		r = errno == EINTR ? 0 : -errno;
+	if (r == 0)
+		r = load(dir, b);
+	if (r == 0 && put(b, &l, accept))
+		r = save(dir, b);
+	return r; /* closing unlocks */
+}
