@@ -23,14 +23,14 @@ from judge import FREE, PINNED, goals, summary
 from programs import programs, run
 from report import table
 
-KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_create", "open_close_path", "open_absent",
-         "stat", "lstat_relative", "fstat_libc", "access", "readlink", "create_unlink", "mkdir_rmdir", "rename_twice",
-         "chmod", "utimens", "futimens", "readdir_100", "chdir", "getcwd", "fork_exec", "read", "fstat_raw")
+KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_at", "open_close_create", "open_close_path",
+         "open_absent", "stat", "lstat_relative", "lstat_at", "fstat_libc", "access", "readlink", "create_unlink",
+         "mkdir_rmdir", "rename_twice", "chmod", "utimens", "futimens", "readdir_100", "chdir", "getcwd", "fork_exec", "read", "fstat_raw")
 SEVERAL = ("open_close", "stat")
 # A floor cannot install an O_PATH descriptor; calls it does not serve are native there and say nothing.
-FLOOR_KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_create", "open_absent", "stat",
-               "lstat_relative", "fstat_libc", "access", "readlink", "create_unlink", "readdir_100", "fork_exec", "read",
-               "fstat_raw")
+FLOOR_KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_at", "open_close_create",
+               "open_absent", "stat", "lstat_relative", "lstat_at", "fstat_libc", "access", "readlink", "create_unlink",
+               "readdir_100", "fork_exec", "read", "fstat_raw")
 
 
 @dataclass

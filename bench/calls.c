@@ -30,6 +30,7 @@ struct place {
 	char file[4096]; /* absolute */
 	char relative[64], absent[64], link[64], name[64], other[64];
 	int fd;
+	int directory; /* of the file */
 };
 
 static struct place places[DOERS_MAX];
@@ -67,6 +68,11 @@ static void open_relative(const struct place *place)
 	opened(open(place->relative, O_RDONLY | O_CLOEXEC));
 }
 
+static void open_at(const struct place *place)
+{
+	opened(openat(place->directory, "file", O_RDONLY | O_CLOEXEC));
+}
+
 static void open_path(const struct place *place)
 {
 	opened(open(place->file, O_PATH | O_CLOEXEC));
@@ -95,6 +101,13 @@ static void stat_relative(const struct place *place)
 	struct stat stat_buffer;
 
 	expect(lstat(place->relative, &stat_buffer) == 0, "lstat");
+}
+
+static void stat_at(const struct place *place)
+{
+	struct stat stat_buffer;
+
+	expect(fstatat(place->directory, "file", &stat_buffer, AT_SYMLINK_NOFOLLOW) == 0, "fstatat");
 }
 
 /* As glibc 2.36 says it, whatever the C library here: newfstatat with an empty path, which no filter can see. */
@@ -212,11 +225,13 @@ static const struct kind {
 	{"open_close", open_read},
 	{"open_close_write", open_write},
 	{"open_close_relative", open_relative},
+	{"open_close_at", open_at},
 	{"open_close_path", open_path},
 	{"open_close_create", open_create},
 	{"open_absent", open_absent},
 	{"stat", stat_path},
 	{"lstat_relative", stat_relative},
+	{"lstat_at", stat_at},
 	{"fstat_libc", stat_descriptor},
 	{"fstat_raw", stat_untrapped},
 	{"access", access_path},
@@ -270,6 +285,9 @@ static void make_files(const char *directory)
 		snprintf(place->file, sizeof(place->file), "%s/%s", here, place->relative);
 		expect(symlink("file", place->link) == 0 || errno == EEXIST, place->link);
 		place->fd = open(place->relative, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		snprintf(name, sizeof(name), "d%d/e", i);
+		place->directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		expect(place->directory >= 0, name);
 		expect(place->fd >= 0 && write(place->fd, here, strlen(here)) > 0, place->relative);
 	}
 }

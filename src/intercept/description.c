@@ -44,8 +44,9 @@ static int pidfd_of(struct caller *caller, bool *ret_of_thread)
 		atomic_store_explicit(&no_thread_pidfds, true, memory_order_relaxed);
 		*ret_of_thread = false;
 	}
-	/* Most callers are the first thread of their process. */
+	/* Most callers are the first thread of their process, which such a pidfd stands for. */
 	fd = (int)syscall(SYS_pidfd_open, tid, 0);
+	*ret_of_thread = fd >= 0;
 	if (fd >= 0 || (errno != EINVAL && errno != ENOENT))
 		return fd < 0 ? -errno : fd;
 	error = caller->ops->tgid(caller, &tgid);

@@ -113,27 +113,90 @@ static char *put_number(char *at, unsigned value)
 	return at;
 }
 
-/* The caller's number, a slash, WHAT, and NUMBER unless that is negative. Most calls pass here: no printf. */
-static void name_of(const struct caller *caller, const char *what, int number, char ret[NAME_ROOM])
-{
-	char *at = put_number(ret, (unsigned)caller->tid);
+/* So many calls of a thread are served before its home is opened. */
+#define CALLS_AWAY 2
 
-	*at++ = '/';
+static struct door *door_of(struct notify_caller *self)
+{
+	return &self->doors[(unsigned)self->caller.tid % DOORS];
+}
+
+/* Where something of the caller's lies: `name` in the directory `dir`. */
+struct way {
+	int dir;
+	bool kept; /* `dir` is a home that was opened for an earlier call: it may be that of a thread that is gone */
+	char name[NAME_ROOM];
+};
+
+/*
+ * The caller's directory of /proc, which is kept: to find it by its number costs more than what is then asked in it.
+ * It stands for that very thread as long as anything is found there. Who has just been served keeps its place when
+ * another's turn comes: of many threads that take turns some are served quickly, rather than none. Most processes make
+ * a call or two of the kind and end.
+ * Returns the descriptor, or -EBADF: there is none. To be called between begin_look() and end_look().
+ */
+static int home_of(struct notify_caller *self, bool anew, bool *ret_kept)
+{
+	struct door *door = door_of(self);
+	char name[NAME_ROOM];
+
+	*ret_kept = door->home >= 0 && door->home_tid == self->caller.tid && !anew;
+	if (*ret_kept) {
+		door->used = true;
+		return door->home;
+	}
+	if (door->home_tid != self->caller.tid && door->used) {
+		door->used = false;
+		return -EBADF;
+	}
+	if (door->home >= 0 && self->stands == door->home)
+		self->stands = -EBADF;
+	door->home = safe_close(door->home);
+	if (door->home_tid != self->caller.tid) {
+		door->home_tid = self->caller.tid;
+		door->calls = 0;
+	}
+	if (door->calls++ < CALLS_AWAY)
+		return -EBADF;
+	*put_number(name, (unsigned)self->caller.tid) = '\0';
+	door->home = openat(self->proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return door->home;
+}
+
+/* To WHAT, and NUMBER unless that is negative. Most calls pass here: no printf. */
+static void find_way(struct notify_caller *self, bool anew, const char *what, int number, struct way *ret)
+{
+	char *at = ret->name;
+
+	ret->dir = home_of(self, anew, &ret->kept);
+	if (ret->dir < 0) {
+		ret->dir = self->proc_fd;
+		at = put_number(at, (unsigned)self->caller.tid);
+		*at++ = '/';
+	}
 	at = stpcpy(at, what);
 	if (number >= 0)
 		at = put_number(at, (unsigned)number);
 	*at = '\0';
 }
 
+/* A home that was kept was another's, of the same number: nothing is found in the directory of one that is no more. */
+static bool was_stale(const struct way *way, int error)
+{
+	return way->kept && (error == -ENOENT || error == -ESRCH);
+}
+
 static int open_of(struct caller *caller, const char *what, int number, int flags, int *ret_fd)
 {
-	char path[NAME_ROOM];
+	struct way way = {.kept = false};
 	int fd, error;
 
-	name_of(caller, what, number, path);
 	begin_look(caller);
-	fd = openat(of(caller)->proc_fd, path, flags | O_CLOEXEC);
-	error = fd < 0 ? -errno : 0;
+	do {
+		find_way(of(caller), way.kept, what, number, &way);
+		fd = openat(way.dir, way.name, flags | O_CLOEXEC);
+		error = fd < 0 ? -errno : 0;
+	} while (was_stale(&way, error));
 	end_look(caller);
 	if (!error)
 		*ret_fd = fd;
@@ -145,26 +208,63 @@ static int caller_open_cwd(struct caller *caller, int *ret_fd)
 	return open_of(caller, "cwd", -1, O_PATH, ret_fd);
 }
 
-/* The worker's working directory is its own (worker_main()), and /proc between calls, where callers are found. */
+/* By the link of /proc. Where this thread stands between calls it is found by a short name. */
+static int enter_by_link(struct notify_caller *self, int dirfd)
+{
+	struct way way = {.kept = false};
+	int error;
+
+	do {
+		find_way(self, way.kept, dirfd < 0 ? "cwd" : "fd/", dirfd, &way);
+		error = self->stands != way.dir && fchdir(way.dir) < 0 ? -errno : 0;
+		if (!error) {
+			self->stands = way.dir;
+			error = chdir(way.name) < 0 ? -errno : 0;
+		}
+	} while (was_stale(&way, error));
+	return error;
+}
+
+/*
+ * By a copy of the caller's descriptor, which takes less than half as long as by the link. Only for what is a directory if
+ * the caller is not mistaken: to close another's copy can be noticed (tapes, files of networks).
+ */
+static int enter_by_copy(struct notify_caller *self, int dirfd)
+{
+	_cleanup_close_ int copy = description_copy(&self->caller, dirfd, &door_of(self)->pidfd);
+
+	if (copy < 0)
+		return copy;
+	return fchdir(copy) < 0 ? -errno : 0;
+}
+
+/* The worker's working directory is its own (worker_main()); between calls it is one of /proc. */
 static int caller_enter(struct caller *caller, int dirfd)
 {
-	char path[NAME_ROOM];
+	struct notify_caller *self = of(caller);
 	int error;
 
 	if (dirfd < 0 && dirfd != AT_FDCWD)
 		return -EBADF;
-	name_of(caller, dirfd < 0 ? "cwd" : "fd/", dirfd, path);
 	/* That the caller may search the directory its text is asked: looking up the first name wants it. */
 	begin_look(caller);
-	error = chdir(path) < 0 ? -errno : 0;
+	error = dirfd < 0 ? -EREMOTE : enter_by_copy(self, dirfd);
+	if (error && error != -EBADF && error != -ENOTDIR)
+		error = enter_by_link(self, dirfd);
 	end_look(caller);
 	return error;
 }
 
 static void caller_leave(struct caller *caller)
 {
-	/* It cannot fail; a worker that stood where it should not would mistake every number for a name there. */
-	if (fchdir(of(caller)->proc_fd) < 0)
+	struct notify_caller *self = of(caller);
+
+	/* The home of one that is gone cannot be gone to. */
+	if (self->stands >= 0 && fchdir(self->stands) == 0)
+		return;
+	self->stands = -EBADF;
+	/* It cannot fail, and must not: no directory may be kept busy by a worker, nor be mistaken for a home. */
+	if (fchdir(self->proc_fd) < 0)
 		abort();
 }
 
@@ -178,18 +278,23 @@ static int caller_open_object(struct caller *caller, int fd, int *ret_fd)
 	return error == -ENOENT ? -EBADF : error;
 }
 
-/* The link leads to the object itself, so that the path call is its fstat (proc(5), /proc/pid/fd). */
+/*
+ * The link leads to the object itself, so that the path call is its fstat (proc(5), /proc/pid/fd). Not by a copy of the
+ * descriptor: closing that is a call of its file system's, which may write back, or rewind a tape.
+ */
 static int caller_stat_object(struct caller *caller, int fd, struct stat *ret)
 {
-	char path[NAME_ROOM];
+	struct way way = {.kept = false};
 	struct stat stat;
 	int error;
 
 	if (fd < 0 && fd != AT_FDCWD)
 		return -EBADF;
-	name_of(caller, fd < 0 ? "cwd" : "fd/", fd, path);
 	begin_look(caller);
-	error = fstatat(of(caller)->proc_fd, path, &stat, AT_NO_AUTOMOUNT) < 0 ? -errno : 0;
+	do {
+		find_way(of(caller), way.kept, fd < 0 ? "cwd" : "fd/", fd, &way);
+		error = fstatat(way.dir, way.name, &stat, AT_NO_AUTOMOUNT) < 0 ? -errno : 0;
+	} while (was_stale(&way, error));
 	end_look(caller);
 	if (!error)
 		*ret = stat;
@@ -208,7 +313,7 @@ static int share_fd(struct caller *caller, int fd, int *ret_fd)
 		*ret_fd = copy;
 		return 0;
 	}
-	copy = description_copy(caller, fd, &self->pidfd);
+	copy = description_copy(caller, fd, &door_of(self)->pidfd);
 	if (copy == DESCRIPTION_OUT_OF_REACH) {
 		self->wanted = fd;
 		return copy;
@@ -404,7 +509,9 @@ void notify_caller_init(struct notify_caller *caller, const struct notify_caller
 	caller->listener = config->listener;
 	caller->proc_fd = config->proc_fd;
 	caller->lent = caller->wanted = -1;
-	caller->pidfd = (struct description_pidfd){.fd = -EBADF};
+	caller->stands = -EBADF;
+	for (unsigned i = 0; i < DOORS; i++)
+		caller->doors[i] = (struct door){.home = -EBADF, .pidfd = {.fd = -EBADF}};
 	caller->reaper = config->reaper;
 	caller->parents = config->parents;
 	caller->threads = config->threads;

@@ -10,6 +10,18 @@
 
 struct parents;
 
+/* Threads whose ways in are kept, by number: each has two descriptors at most. */
+#define DOORS 16
+
+/* What is kept of a thread that was served, from call to call of one worker. */
+struct door {
+	pid_t home_tid;
+	bool used;	/* since another thread wanted this place */
+	unsigned calls; /* until the home was opened */
+	int home;	/* O_PATH of /proc/TID; -EBADF: none. Once the thread is gone nothing is found in it */
+	struct description_pidfd pidfd;
+};
+
 struct notify_caller {
 	struct caller caller; /* first */
 	int listener;
@@ -25,7 +37,8 @@ struct notify_caller {
 	 */
 	int wanted;
 	int lent, lent_number;
-	struct description_pidfd pidfd;
+	struct door doors[DOORS];
+	int stands; /* the home where this thread stands between calls; -EBADF: it stands in /proc */
 	struct parents *parents;
 	struct threads *threads;
 	pid_t created; /* who created something last: only of one that does so again the mask is remembered */

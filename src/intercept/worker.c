@@ -347,15 +347,18 @@ static int receive(int listener, struct seccomp_notif *notif)
 
 static int spawn(struct workers *all, struct notify_caller *caller, bool receives);
 
-/*
- * Where nobody receives, let somebody; MOST: a thread is started for it while there are fewer than that. CALLER: of the
- * calling worker, or NULL.
- */
+/* Fewer than MOST threads are at work: receive, or serve a call. */
+static bool fewer_work(const struct workers *all, unsigned most)
+{
+	return (int)atomic_load(&all->all) - atomic_load(&all->standing_by) < (int)most;
+}
+
+/* Where nobody receives, let somebody, while fewer than MOST are at work. CALLER: of the calling worker, or NULL. */
 static void let_receive(struct workers *all, struct notify_caller *caller, unsigned most)
 {
 	int none = 0, waiting;
 
-	if (!atomic_compare_exchange_strong(&all->receiving, &none, 1))
+	if (!fewer_work(all, most) || !atomic_compare_exchange_strong(&all->receiving, &none, 1))
 		return;
 	waiting = atomic_load(&all->standing_by);
 	while (waiting > 0 && !atomic_compare_exchange_weak(&all->standing_by, &waiting, waiting - 1))
@@ -380,7 +383,7 @@ static void taken(struct worker *worker)
 	atomic_store(&all->receiving, 0);
 	worker->in_row = tid == worker->last ? worker->in_row + 1 : 0;
 	worker->last = tid;
-	if (worker->in_row % CALLS_UNASKED == 0 && notify_pending(all->config.listener))
+	if (worker->in_row % CALLS_UNASKED == 0 && fewer_work(all, all->processors) && notify_pending(all->config.listener))
 		let_receive(all, &worker->caller, all->processors);
 	if (atomic_load(&all->watch_rests) && atomic_exchange(&all->watch_rests, false))
 		eventfd_write(all->watch, 1);

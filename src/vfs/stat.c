@@ -24,16 +24,21 @@ static bool is_masked(const struct walk *walk)
 	return walk->verdict.content == CONTENT_MASK && S_ISREG(walk->stat.st_mode);
 }
 
-/* The object that a call with DIRFD, text and AT_ flags means. */
-static int find(struct op *op, struct walk *walk, int dirfd, int flags)
+/* The object that a call with DIRFD, text and AT_ flags means. WALK_FLAGS besides: 0 or WALK_STAT. */
+static int find_with(struct op *op, struct walk *walk, int dirfd, int flags, unsigned walk_flags)
 {
 	int error;
 
 	if (op->text_len[0] == 0 && (flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD)
 		return walk_descriptor(op, walk, dirfd);
 	error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
-			     (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), 0);
+			     (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0) | walk_flags, 0);
 	return error ? error : judge(op, walk, INTENT_LOOKUP);
+}
+
+static int find(struct op *op, struct walk *walk, int dirfd, int flags)
+{
+	return find_with(op, walk, dirfd, flags, 0);
 }
 
 /* Make walk->stat what is shown. A masked memfd was made so by the walk. */
@@ -64,7 +69,7 @@ static int give(struct op *op, uint64_t address, const void *bytes, size_t len, 
 int vfs_stat(struct op *op, int dirfd, int flags, uint64_t statbuf, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
-	int error = find(op, walk, dirfd, flags);
+	int error = find_with(op, walk, dirfd, flags, WALK_STAT);
 
 	if (!error)
 		error = present(op, walk);

@@ -38,6 +38,8 @@ enum walk_flags {
 	WALK_FILE = 1u << 4, /* with WALK_PARENT: a slash behind the last name is EISDIR, before the name is looked at */
 	/* With WALK_PARENT, for calls that act on the name and not on the object: `exists` means `stat` alone, no `fd`. */
 	WALK_NAME = 1u << 5,
+	/* The walk may end without `fd`, with `stat` alone, where no rule speaks of the object. Not with WALK_PARENT. */
+	WALK_STAT = 1u << 6,
 };
 
 enum walk_last {

@@ -190,8 +190,43 @@ static bool is_plain(const struct verdict *verdict)
 	return verdict->visibility == VIS_SHOW && verdict->content == CONTENT_PLAIN && verdict->write == WRITE_FREE;
 }
 
+/*
+ * What a single name leads to, where no link can stand on the way: looked at without being opened. Returns false where
+ * that is not all there is to know.
+ */
+static bool look_at_single_name(struct op *op, struct walk *walk, const struct place *place, unsigned flags, int *ret_error)
+{
+	uint64_t moment = known_moment(op->view->known);
+
+	if (walk->slash || !is_plain(&walk->verdict) || strchr(place->name, '/'))
+		return false;
+	*ret_error = 0;
+	if (fstatat(place->dirfd, place->name, &walk->stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+		*ret_error = -errno;
+		return true;
+	}
+	if (S_ISLNK(walk->stat.st_mode) && (flags & WALK_FOLLOW))
+		return false;
+	/* What is on a procfs cannot be told by this. */
+	if (walk->stat.st_dev == op->view->proc_dev || walk_may_be_procfs(op, &walk->stat))
+		return false;
+	walk_apply_identity(op, walk);
+	if (!is_plain(&walk->verdict)) {
+		walk_set_verdict(op, walk);
+		return false;
+	}
+	walk->exists = true;
+	if (S_ISREG(walk->stat.st_mode))
+		known_note(op->view->known, moment, walk->path, walk->path_len);
+	return true;
+}
+
 static int look(struct op *op, struct walk *walk, const struct place *place, unsigned flags)
 {
+	int error;
+
+	if ((flags & WALK_STAT) && look_at_single_name(op, walk, place, flags, &error))
+		return error;
 	uint64_t moment = known_moment(op->view->known);
 	int fd = sys_openat2(place->dirfd, place->name,
 			     O_PATH | (flags & WALK_FOLLOW ? 0 : O_NOFOLLOW) | (walk->slash ? O_DIRECTORY : 0),

@@ -328,6 +328,63 @@ def test_killing(esc):
         wait_until(lambda: all(gone(pid) for pid in pids) and not ours(esc), f"{option}: all are dead")
 
 
+SAME_NUMBER = """
+import os, sys
+def child(where, size):
+    os.chdir(where)
+    os.mkdir("d")
+    with open("d/f", "w") as f:
+        f.write("x" * size)
+    d = os.open("d", os.O_RDONLY)
+    at = os.open("d/f", os.O_RDONLY)
+    for _ in range(8):
+        assert os.stat("d/f").st_size == size
+        assert os.stat("f", dir_fd=d).st_size == size
+        assert os.stat("/proc/self/fd/%d" % at).st_size == size
+        os.close(os.open("f", os.O_RDONLY, dir_fd=d))
+        os.close(os.open("d/f", os.O_RDONLY))
+        assert len(os.listdir(d)) == 1
+    os.unlink("d/f")
+    os.rmdir("d")
+def born(where, size):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            child(where, size)
+            os._exit(0)
+        except BaseException as e:
+            print(repr(e), flush=True)
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    return pid
+base = os.getcwd()
+for name in ("one", "two"):
+    os.mkdir(name)
+again = 0
+for turn in range(30):
+    pid = born(base + "/one", turn + 1)
+    with open("/proc/sys/kernel/ns_last_pid", "w") as f:
+        f.write(str(pid - 1))
+    again += born(base + "/two", 1000 + turn) == pid
+print("the same number again:", again)
+"""
+
+
+def test_same_number(esc):
+    """What is kept of a process that was served is not mistaken for another's of the same number."""
+    if os.getuid() != 0:
+        return  # numbers are chosen in a namespace of their own
+    where = os.path.join(esc.places[0].path, "same-number")
+    os.mkdir(where)
+    stats = os.path.join(esc.base, "same-number.stats")
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", esc.scrim, "run", "--stats", stats, "-r", "hide **/hidden-*",
+                        "--", "python3", "-c", SAME_NUMBER], cwd=where, text=True, capture_output=True, timeout=120)
+    equal((p.returncode, p.stderr), (0, ""), "the end")
+    check(int((p.stdout.strip() or "0").rpartition(" ")[2]) >= 20, f"numbers were given again: {p.stdout}")
+    mediated = json.loads(read(stats))["mediated"]
+    check(mediated.get("openat", 0) >= 960 and mediated.get("getdents64", 0) >= 480, f"mediated: {mediated}")
+
+
 def body(esc):
     for name, test in list(globals().items()):
         if name.startswith("test_") and (not esc.only or esc.only == name):
