@@ -43,7 +43,8 @@ static int subkey(struct xaes *x)
 	return 0;
 }
 
-int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xaes **ret_xaes)
+/* With the contexts, not keyed yet. */
+static int make(const struct aead_provider *provider, struct xaes **ret_xaes)
 {
 	struct xaes *x = secret_alloc(sizeof(*x));
 	int r;
@@ -58,9 +59,22 @@ int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xa
 		return r;
 	}
 	x->aes = EVP_CIPHER_CTX_new();
-	if (!x->aes)
-		r = -ENOMEM;
-	else if (EVP_EncryptInit_ex2(x->aes, EVP_aes_256_ecb(), key, NULL, NULL) != 1 ||
+	if (!x->aes) {
+		xaes_free(x);
+		return -ENOMEM;
+	}
+	*ret_xaes = x;
+	return 0;
+}
+
+int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xaes **ret_xaes)
+{
+	struct xaes *x;
+	int r = make(provider, &x);
+
+	if (r < 0)
+		return r;
+	if (EVP_EncryptInit_ex2(x->aes, EVP_aes_256_ecb(), key, NULL, NULL) != 1 ||
 		 EVP_CIPHER_CTX_set_padding(x->aes, 0) != 1)
 		r = -EIO;
 	else
@@ -70,6 +84,22 @@ int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xa
 		return r;
 	}
 	*ret_xaes = x;
+	return 0;
+}
+
+int xaes_copy(const struct xaes *from, struct xaes **ret_copy)
+{
+	struct xaes *x;
+	int r = make(from->provider, &x);
+
+	if (r < 0)
+		return r;
+	if (EVP_CIPHER_CTX_copy(x->aes, from->aes) != 1) {
+		xaes_free(x);
+		return -ENOMEM;
+	}
+	memcpy(x->k1, from->k1, sizeof(x->k1));
+	*ret_copy = x;
 	return 0;
 }
 

@@ -19,6 +19,9 @@ struct xaes;
 /* KEY (32 bytes) is copied into the context; the caller wipes its own. 0 or a negative errno. */
 int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xaes **ret_xaes);
 
+/* Another context for the same key, for another thread. X must not be in use meanwhile. 0 or a negative errno. */
+int xaes_copy(const struct xaes *x, struct xaes **ret_copy);
+
 /* Wipes and releases; X may be NULL. */
 void xaes_free(struct xaes *x);
 

@@ -211,6 +211,26 @@ static void reopen(struct life *l)
 	look(l, true);
 }
 
+/* All blocks of a place at once: whole chunks are encrypted without being kept in memory. */
+static bool change_place(struct life *l, unsigned place)
+{
+	static uint8_t bytes[PER_PLACE * STRIDE];
+	unsigned first = place * PER_PLACE;
+	uint64_t end = block_offset(first) + sizeof(bytes);
+
+	for (unsigned i = 0; i < PER_PLACE; i++)
+		memset(bytes + (size_t)i * STRIDE, (int)(1 + disk_random(l->disk) % 255), STRIDE);
+	if (store_write(l->store, bytes, sizeof(bytes), block_offset(first)) < 0) {
+		broke(l, disk_is_stopped(l->disk) || l->faults ? NULL : "a write failed");
+		return false;
+	}
+	for (unsigned i = 0; i < PER_PLACE; i++)
+		l->now.fill[first + i] = bytes[(size_t)i * STRIDE];
+	if (end > l->now.size)
+		l->now.size = end;
+	return true;
+}
+
 /* False: refused, and what is in memory is not known any more. */
 static bool change(struct life *l)
 {
@@ -219,6 +239,8 @@ static bool change(struct life *l)
 
 	if (!l->wide && disk_random(l->disk) % 3)
 		b %= 6; /* mostly small files */
+	else if (disk_random(l->disk) % 40 == 0)
+		return change_place(l, b / PER_PLACE);
 	if (kind < 9 || (l->wide && disk_random(l->disk) % 60)) {
 		uint8_t fill = (uint8_t)(1 + disk_random(l->disk) % 255);
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,6 +29,7 @@ struct model {
 	uint8_t *bytes;
 	uint64_t size;
 	uint8_t *buffer;
+	int plain; /* a file to copy from and to */
 };
 
 static void reopen(struct model *m)
@@ -62,13 +65,40 @@ static uint64_t place(struct model *m, size_t len)
 	return limit <= len ? 0 : disk_random(m->disk) % (limit - len + 1);
 }
 
+/* From a file that may be shorter than what is asked for. */
+static void copy_in(struct model *m, size_t len, uint64_t at)
+{
+	size_t there = disk_random(m->disk) % 4 ? len : (size_t)(disk_random(m->disk) % len), from = disk_random(m->disk) % 9;
+
+	for (size_t i = 0; i < there; i++)
+		m->buffer[i] = (uint8_t)disk_random(m->disk);
+	assert_int_equal(ftruncate(m->plain, 0), 0);
+	assert_int_equal(pwrite(m->plain, m->buffer, there, (off_t)from), (ssize_t)there);
+	assert_int_equal(store_copy_in(m->s, m->plain, from, len, at), there);
+	memcpy(m->bytes + at, m->buffer, there);
+	if (there > 0)
+		m->size = at + there > m->size ? at + there : m->size;
+}
+
+static void copy_out(struct model *m, size_t len, uint64_t at)
+{
+	uint64_t want = at >= m->size ? 0 : m->size - at < len ? m->size - at : len;
+
+	assert_int_equal(ftruncate(m->plain, 0), 0);
+	assert_int_equal(ftruncate(m->plain, (off_t)(want + 5)), 0);
+	assert_int_equal(store_copy_out(m->s, m->plain, 5, len, at), want);
+	assert_int_equal(pread(m->plain, m->buffer, want, 5), (ssize_t)want);
+	assert_memory_equal(m->buffer, m->bytes + at, want);
+	assert_int_equal(lseek(m->plain, 0, SEEK_END), (off_t)(want + 5));
+}
+
 static void one(struct model *m)
 {
 	size_t len = length(m);
 	uint64_t at = place(m, len);
 	uint64_t found, data;
 
-	switch (disk_random(m->disk) % 16) {
+	switch (disk_random(m->disk) % 18) {
 	case 0 ... 5:
 		for (size_t i = 0; i < len; i++)
 			m->buffer[i] = (uint8_t)disk_random(m->disk);
@@ -111,6 +141,12 @@ static void one(struct model *m)
 				assert_int_equal(m->bytes[i], 0);
 		}
 		break;
+	case 15:
+		copy_in(m, len, at);
+		break;
+	case 16:
+		copy_out(m, len, at);
+		break;
 	default:
 		assert_int_equal(store_commit(m->s, false), 0);
 		reopen(m);
@@ -125,13 +161,22 @@ static void no_damage(void *data, const struct store_damage *damage)
 	fail();
 }
 
-static void run(uint64_t seed, unsigned slot, unsigned chunk, unsigned count)
+/* With a crew on a file, since the disk is not thread safe. */
+static void run(uint64_t seed, unsigned slot, unsigned chunk, unsigned count, struct crew *crew)
 {
 	struct model m = {.disk = disk_new(seed), .layout = {(uint8_t)slot, (uint8_t)chunk}};
 	struct store_info info;
+	int file = memfd_create("store", MFD_CLOEXEC);
 
+	m.plain = memfd_create("plain", MFD_CLOEXEC);
+	assert_true(file >= 0 && m.plain >= 0);
 	m.env = (struct store_env){.io = &disk_io, .handle = m.disk, .provider = aead_provider_find(NULL), .keys = &key,
 				   .key_count = 1};
+	if (crew) {
+		m.env.io = &store_io_file;
+		m.env.handle = &file;
+		m.env.crew = crew;
+	}
 	m.bytes = calloc(1, SPAN + 300000);
 	m.buffer = malloc(300000);
 	assert_non_null(m.bytes);
@@ -151,6 +196,8 @@ static void run(uint64_t seed, unsigned slot, unsigned chunk, unsigned count)
 	disk_free(m.disk);
 	free(m.bytes);
 	free(m.buffer);
+	close(m.plain);
+	close(file);
 }
 
 static void equal_to_memory(void **state)
@@ -161,7 +208,21 @@ static void equal_to_memory(void **state)
 	(void)state;
 	for (unsigned slot = 12; slot <= 13; slot++)
 		for (unsigned chunk = 12; chunk <= 16; chunk += 2)
-			run(slot * 100 + chunk, slot, chunk, n);
+			run(slot * 100 + chunk, slot, chunk, n, NULL);
+}
+
+static void equal_with_a_crew(void **state)
+{
+	struct crew *crew;
+
+	(void)state;
+	for (unsigned threads = 2; threads <= CREW_MAX; threads++) {
+		assert_int_equal(crew_new(threads, &crew), 0);
+		assert_int_equal(crew_size(crew), threads);
+		for (unsigned chunk = 12; chunk <= 16; chunk += 2)
+			run(threads * 100 + chunk, 12, chunk, 600, crew);
+		crew_free(crew);
+	}
 }
 
 /* Where the tree has several levels: far offsets, sparse. */
@@ -344,7 +405,8 @@ static void without_random_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(equal_to_memory), cmocka_unit_test(far_offsets),    cmocka_unit_test(compaction),
+		cmocka_unit_test(equal_to_memory),
+		cmocka_unit_test(equal_with_a_crew), cmocka_unit_test(far_offsets),    cmocka_unit_test(compaction),
 		cmocka_unit_test(keys_decide),
 		cmocka_unit_test(another_writer),  cmocka_unit_test(without_random_numbers),
 	};

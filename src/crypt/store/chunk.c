@@ -7,6 +7,7 @@
 
 #define MIN_SLOTS 12
 #define MAX_SLOTS 64
+#define RENEWED   10 /* chunks that are written anew together */
 
 struct chunk *chunk_find(struct store *s, uint64_t index)
 {
@@ -174,13 +175,7 @@ static unsigned collect_dirty(struct store *s, struct chunk **ret_dirty)
 	return n;
 }
 
-static int flush_batch(struct store *s, struct chunk **batch, unsigned n)
-{
-	return n > 0 ? page_write_chunks(s, batch, n) : 0;
-}
-
-/* The content will not fit into the slot: it moves to chunk 0. */
-static int leave_slot(struct store *s)
+int chunk_leave_slot(struct store *s)
 {
 	struct chunk *c;
 	int r;
@@ -197,24 +192,22 @@ static int leave_slot(struct store *s)
 
 int chunk_flush(struct store *s)
 {
-	struct chunk *dirty[MAX_SLOTS], *batch[STORE_BATCH];
+	struct chunk *dirty[MAX_SLOTS];
 	unsigned n = collect_dirty(s, dirty), filled = 0;
-	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < n; i++) {
-		if (dirty[i]->len == 0) {
-			r = tree_set(s, 0, dirty[i]->index, NULL);
-			if (r == 0)
-				chunk_clean(s, dirty[i]);
+	for (unsigned i = 0; i < n; i++) {
+		int r;
+
+		if (dirty[i]->len > 0) {
+			dirty[filled++] = dirty[i];
 			continue;
 		}
-		batch[filled++] = dirty[i];
-		if (filled == STORE_BATCH) {
-			r = flush_batch(s, batch, filled);
-			filled = 0;
-		}
+		r = tree_set(s, 0, dirty[i]->index, NULL);
+		if (r < 0)
+			return r;
+		chunk_clean(s, dirty[i]);
 	}
-	return r < 0 ? r : flush_batch(s, batch, filled);
+	return bulk_write_chunks(s, dirty, filled);
 }
 
 int chunk_renew(struct store *s, uint64_t index)
@@ -225,7 +218,48 @@ int chunk_renew(struct store *s, uint64_t index)
 	if (r < 0)
 		return r;
 	chunk_touch(s, c);
-	return s->dirty_chunks >= STORE_BATCH ? chunk_flush(s) : 0;
+	return s->dirty_chunks >= RENEWED ? chunk_flush(s) : 0;
+}
+
+unsigned chunk_run(struct store *s, uint64_t index, uint64_t limit)
+{
+	unsigned n = 0;
+
+	if (s->meta.flags & META_INLINE)
+		return 0;
+	while (n < STORE_WINDOW && n < limit && !(s->chunks && chunk_find(s, index + n)))
+		n++;
+	return n;
+}
+
+/* LEFT bytes from AT of chunk INDEX on: as many of them as belong to it. */
+static int read_within(struct store *s, uint64_t index, size_t at, size_t n, uint8_t *to)
+{
+	struct chunk *c = s->chunks ? chunk_find(s, index) : NULL;
+	struct entry e;
+	int r;
+
+	if (!c && at == 0 && !(s->meta.flags & META_INLINE)) {
+		r = tree_get(s, 0, index, &e);
+		if (r < 0)
+			return r;
+		if (e.page && e.len <= n) {
+			/* All of it is wanted: no copy. */
+			r = page_read(s, KIND_CHUNK, 0, index, &e, to);
+			memset(to + e.len, 0, n - e.len);
+			return r;
+		}
+	}
+	r = c ? 0 : chunk_load(s, index, false, &c);
+	if (r < 0)
+		return r;
+	if (!c) {
+		memset(to, 0, n);
+		return 0;
+	}
+	memcpy(to, c->bytes + at, n);
+	c->stamp = ++s->clock;
+	return 0;
 }
 
 ssize_t store_read(struct store *s, void *bytes, size_t len, uint64_t offset)
@@ -241,28 +275,15 @@ ssize_t store_read(struct store *s, void *bytes, size_t len, uint64_t offset)
 		uint64_t index = offset / s->chunk_size;
 		size_t at = (size_t)(offset % s->chunk_size);
 		size_t n = s->chunk_size - at < left ? (size_t)(s->chunk_size - at) : left;
-		struct chunk *c = s->chunks ? chunk_find(s, index) : NULL;
-		struct entry e = {0};
-		int r = 0;
+		unsigned run = at == 0 && left >= STORE_BULK * s->chunk_size ? chunk_run(s, index, left / s->chunk_size) : 0;
+		int r;
 
-		if (!c && at == 0 && !(s->meta.flags & META_INLINE)) {
-			r = tree_get(s, 0, index, &e);
-			if (r == 0 && e.page && e.len <= n) {
-				/* All of it is wanted: no copy. */
-				r = page_read(s, KIND_CHUNK, 0, index, &e, to);
-				memset(to + e.len, 0, n - e.len);
-				goto next;
-			}
+		if (run >= STORE_BULK) {
+			n = run * s->chunk_size;
+			r = bulk_read(s, index, run, &(struct plain){.bytes = to});
+		} else {
+			r = read_within(s, index, at, n, to);
 		}
-		if (r == 0 && !c)
-			r = chunk_load(s, index, false, &c);
-		if (r == 0 && c) {
-			memcpy(to, c->bytes + at, n);
-			c->stamp = ++s->clock;
-		} else if (r == 0) {
-			memset(to, 0, n);
-		}
-	next:
 		if (r < 0) {
 			memset(bytes, 0, len);
 			return r;
@@ -272,6 +293,32 @@ ssize_t store_read(struct store *s, void *bytes, size_t len, uint64_t offset)
 		left -= n;
 	}
 	return (ssize_t)len;
+}
+
+/* Whole chunks that come at once. Returns how many were taken. */
+static int write_run(struct store *s, const uint8_t *from, size_t len, uint64_t index)
+{
+	uint64_t n = len / s->chunk_size < STORE_WINDOW ? len / s->chunk_size : STORE_WINDOW;
+	struct plain plain = {.bytes = (uint8_t *)from}; /* not written to */
+	unsigned done;
+	int r = bulk_write(s, index, (unsigned)n, &plain, &done);
+
+	return r < 0 ? r : (int)done;
+}
+
+/* The part of one chunk. */
+static int write_within(struct store *s, const uint8_t *from, size_t n, uint64_t index, size_t at)
+{
+	struct chunk *c;
+	int r = n == s->chunk_size ? chunk_new(s, index, &c) : chunk_load(s, index, true, &c);
+
+	if (r < 0)
+		return r;
+	memcpy(c->bytes + at, from, n);
+	if (at + n > c->len)
+		c->len = (uint32_t)(at + n);
+	chunk_touch(s, c);
+	return 0;
 }
 
 int store_write(struct store *s, const void *bytes, size_t len, uint64_t offset)
@@ -285,7 +332,7 @@ int store_write(struct store *s, const void *bytes, size_t len, uint64_t offset)
 	if (offset > FORMAT_MAX_SIZE || len > FORMAT_MAX_SIZE - offset)
 		return -EFBIG;
 	if (offset + len > store_inline_max(s)) {
-		int r = leave_slot(s);
+		int r = chunk_leave_slot(s);
 
 		if (r < 0)
 			return r;
@@ -294,16 +341,16 @@ int store_write(struct store *s, const void *bytes, size_t len, uint64_t offset)
 		uint64_t index = offset / s->chunk_size;
 		size_t at = (size_t)(offset % s->chunk_size);
 		size_t n = s->chunk_size - at < len ? (size_t)(s->chunk_size - at) : len;
-		bool whole = n == s->chunk_size;
-		struct chunk *c;
-		int r = whole ? chunk_new(s, index, &c) : chunk_load(s, index, true, &c);
+		int r;
 
+		if (at == 0 && len >= STORE_BULK * s->chunk_size) {
+			r = write_run(s, from, len, index);
+			n = r > 0 ? (size_t)r * s->chunk_size : 0;
+		} else {
+			r = write_within(s, from, n, index, at);
+		}
 		if (r < 0)
 			return r;
-		memcpy(c->bytes + at, from, n);
-		if (at + n > c->len)
-			c->len = (uint32_t)(at + n);
-		chunk_touch(s, c);
 		from += n;
 		offset += n;
 		len -= n;
@@ -360,7 +407,7 @@ int store_truncate(struct store *s, uint64_t size)
 	if (size == s->meta.size)
 		return 0;
 	if (size > store_inline_max(s))
-		r = leave_slot(s);
+		r = chunk_leave_slot(s);
 	if (r < 0)
 		return r;
 	if (size < s->meta.size) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/cleanup.h"
+#include "crypt/crew.h"
 #include "crypt/store/store.h"
 #include "crypt/xaes.h"
 
@@ -15,10 +16,13 @@
 #endif
 #define RULE(n) (SCRIM_WITHOUT_RULE != (n))
 
-#define STORE_MAX_NODES  1536 /* nodes in memory: 6 MiB */
+#define STORE_MAX_NODES  1280 /* nodes in memory: 5.2 MiB */
 #define STORE_SCAN_NODES 512 /* the same while free pages are looked for, which takes 2 MiB */
 #define STORE_MAX_CACHE  (768 << 10) /* bytes of chunks in memory */
-#define STORE_BATCH      10 /* chunks encrypted with one getrandom(2): 240 of the 256 bytes that come whole */
+#define STORE_BATCH      40 /* chunks that one thread encrypts and writes at once, and bytes of them at most: with */
+#define STORE_ROOM       (160 << 10) /* CREW_MAX threads 640 KiB */
+#define STORE_WINDOW     640 /* chunks that are read or written between two looks at the tree */
+#define STORE_BULK       4 /* so many whole chunks at once pass by the chunks in memory */
 #define STORE_FREE       4096 /* extents known to be free */
 #define STORE_QUARANTINE 8192 /* extents that an older version may still refer to */
 #define STORE_FRESH      4096 /* ranges written since the last durable version */
@@ -45,6 +49,12 @@ struct chunk {
 	uint32_t len;   /* 0 and dirty: becomes a hole */
 	bool used, dirty;
 	uint8_t *bytes;
+};
+
+/* What a thread of the crew works with. */
+struct room {
+	struct xaes *xaes; /* NULL in the first room: store->xaes */
+	uint8_t *bytes;    /* a batch */
 };
 
 struct extent_ring {
@@ -111,7 +121,8 @@ struct store {
 	uint64_t clock;
 
 	uint8_t inline_bytes[FORMAT_MAX_SLOT]; /* meta.payload of them, with META_INLINE */
-	uint8_t *cipher;        /* one batch of encrypted chunks */
+	struct room rooms[CREW_MAX]; /* made when first needed; the caller's is the first */
+	struct entry *window;   /* STORE_WINDOW entries of a bulk transfer */
 };
 
 /* slot.c */
@@ -142,12 +153,43 @@ int slots_settle(struct store *s);
 /* page.c: pieces, from and to the disk. */
 /* Read and decrypt the piece E into OUT (e->len bytes). -EBADMSG. */
 int page_read(struct store *s, enum format_kind kind, uint8_t level, uint64_t index, const struct entry *e, uint8_t *out);
+/* Can the piece stand where E says? Else -EBADMSG. */
+int page_check(const struct store *s, enum format_kind kind, const struct entry *e);
+/* Decrypt the piece E in place. -EBADMSG, and zeros. */
+int page_open(const struct store *s, struct xaes *xaes, enum format_kind kind, uint8_t level, uint64_t index,
+	      const struct entry *e, uint8_t *bytes);
+/* Encrypt E->len BYTES under E->nonce into CIPHER (may be the same), whose end is filled to whole pages; sets E->tag. */
+int page_seal(const struct store *s, struct xaes *xaes, enum format_kind kind, uint8_t level, uint64_t index,
+	      const uint8_t *bytes, struct entry *e, uint8_t *cipher);
+/* Remember that the piece may not be on the disk (rule 2). */
+void page_name(struct store *s, uint8_t level, uint64_t index);
 /* Before the first write: what is in the page cache must be on the disk (rule 1). */
 int page_prepare(struct store *s);
 /* Encrypt the node and write it to new pages; *RET_ENTRY says where. */
 int page_write_node(struct store *s, const struct node *node, struct entry *ret_entry);
-/* The same for N chunks (at most STORE_BATCH), whose entries go into the tree. */
-int page_write_chunks(struct store *s, struct chunk *const *chunks, unsigned n);
+
+/* bulk.c: many chunks at once, by all threads of the crew. */
+/* Where the plaintext of whole chunks comes from or goes to: memory, or, BYTES being NULL, a file. */
+struct plain {
+	uint8_t *bytes;
+	int fd;
+	uint64_t offset; /* in the file */
+};
+/* Encrypt N chunks (at most STORE_WINDOW) and write them to new pages; their entries go into the tree. */
+int bulk_write_chunks(struct store *s, struct chunk *const *chunks, unsigned n);
+/*
+ * The same for the N whole chunks from FIRST on, whose plaintext comes from FROM. *RET_DONE: how many, fewer than N where
+ * the file ended.
+ */
+int bulk_write(struct store *s, uint64_t first, unsigned n, const struct plain *from, unsigned *ret_done);
+/*
+ * Read the N whole chunks (at most STORE_WINDOW) from FIRST on, of which none is in memory. Holes: zeros in memory, nothing
+ * in a file.
+ */
+int bulk_read(struct store *s, uint64_t first, unsigned n, const struct plain *to);
+/* The first thread's room for a batch. */
+int bulk_room(struct store *s, uint8_t **ret_bytes);
+void bulk_free(struct store *s);
 
 /* space.c */
 /* N pages in a row that no version refers to. */
@@ -204,6 +246,10 @@ struct chunk *chunk_find(struct store *s, uint64_t index);
 void chunk_touch(struct store *s, struct chunk *c);
 /* Have the chunk written to new pages, now or with others soon. */
 int chunk_renew(struct store *s, uint64_t index);
+/* How many chunks from INDEX on, of LIMIT, are to be read from the disk in one go: none of them is in memory. */
+unsigned chunk_run(struct store *s, uint64_t index, uint64_t limit);
+/* The content will not fit into the slot: it moves to chunk 0. */
+int chunk_leave_slot(struct store *s);
 /* Write all dirty chunks to new pages. */
 int chunk_flush(struct store *s);
 void chunk_forget(struct store *s, uint64_t first, uint64_t last);

@@ -361,7 +361,7 @@ void store_free(struct store *s)
 		free(s->chunks[i].bytes);
 	free(s->chunks);
 	space_free(s);
-	free(s->cipher);
+	bulk_free(s);
 	free(s->seen[0]);
 	free(s->seen[1]);
 	xaes_free(s->xaes);

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypt/crew.h"
 #include "crypt/provider.h"
 #include "crypt/store/format.h"
 #include "crypt/store/io.h"
@@ -39,6 +40,7 @@ struct store_env {
 	int (*random)(void *bytes, size_t len);
 	const struct store_key *keys; /* the first one wraps the key of a new file */
 	size_t key_count;
+	struct crew *crew; /* who helps where many chunks are read or written; NULL: nobody. IO must then be thread safe */
 };
 
 enum store_mode { STORE_READ, STORE_WRITE };
@@ -84,6 +86,20 @@ ssize_t store_read(struct store *s, void *bytes, size_t len, uint64_t offset);
  * beyond the largest size. On error the range holds old or new bytes, and the commit has not happened.
  */
 int store_write(struct store *s, const void *bytes, size_t len, uint64_t offset);
+
+/*
+ * As store_write(), of LEN bytes that stand in the regular file FD at FROM. Returns how many were taken, fewer where the
+ * file ends. Each piece is read into private memory, encrypted there and written, by all threads of the crew: the fastest
+ * way in.
+ */
+int64_t store_copy_in(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset);
+
+/*
+ * As store_read(), of LEN bytes into the regular file FD at TO. Returns how many, fewer where the store ends; or a negative
+ * errno, and then the file holds some of them, all of which authenticated. Holes of whole chunks are not written: what the
+ * file has there stays, so a new file gets holes too (its size is not set).
+ */
+int64_t store_copy_out(struct store *s, int fd, uint64_t to, uint64_t len, uint64_t offset);
 
 /* Cut or grow; what is grown is a hole. */
 int store_truncate(struct store *s, uint64_t size);
