@@ -120,11 +120,6 @@ int new_file(const struct bench *b, const char *name)
 	return (int)must_call(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), name);
 }
 
-static ssize_t counted_pread(void *handle, void *bytes, size_t len, uint64_t offset)
-{
-	return store_io_file.pread(handle, bytes, len, offset); /* the descriptor stands first */
-}
-
 static ssize_t counted_pwrite(void *handle, const void *bytes, size_t len, uint64_t offset)
 {
 	struct counted *c = handle;
@@ -143,40 +138,21 @@ static int counted_sync(void *handle)
 	return store_io_file.sync(handle);
 }
 
-static int counted_size(void *handle, uint64_t *ret_size)
+/* The descriptor stands first in what they are given. */
+static const struct store_io *counted_io(void)
 {
-	return store_io_file.size(handle, ret_size);
-}
+	static struct store_io io;
 
-static int counted_resize(void *handle, uint64_t size)
-{
-	return store_io_file.resize(handle, size);
+	io = store_io_file;
+	io.pwrite = counted_pwrite;
+	io.sync = counted_sync;
+	return &io;
 }
-
-static int counted_punch(void *handle, uint64_t offset, uint64_t len)
-{
-	return store_io_file.punch(handle, offset, len);
-}
-
-static int counted_drop_cache(void *handle)
-{
-	return store_io_file.drop_cache(handle);
-}
-
-const struct store_io counted_io = {
-	.pread = counted_pread,
-	.pwrite = counted_pwrite,
-	.sync = counted_sync,
-	.size = counted_size,
-	.resize = counted_resize,
-	.punch = counted_punch,
-	.drop_cache = counted_drop_cache,
-};
 
 struct store *open_store(struct bench *b, struct counted *file, enum store_mode mode, unsigned threads)
 {
 	static struct store_key key = {.id = {1}};
-	struct store_env env = {.io = &counted_io, .handle = file, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
+	struct store_env env = {.io = counted_io(), .handle = file, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
 	struct store *s;
 
 	if (!key.kek) {

@@ -22,8 +22,6 @@ struct counted {
 	uint64_t written, writes, syncs;
 };
 
-extern const struct store_io counted_io;
-
 /* Say what failed and end: a benchmark has nobody to return to. */
 _Noreturn void fail(const char *what, int error);
 /* R when it is no error. */

@@ -202,6 +202,8 @@ void space_durable(struct store *s);
 /* The free extents for the meta, at most MAX. */
 uint16_t space_note(const struct store *s, struct extent *extents, unsigned max);
 int space_load(struct store *s, const struct extent *extents, unsigned n);
+/* Nothing is free any more: the file is cut to its slots. */
+void space_forget(struct store *s);
 /* Find the free pages that nobody remembers by walking the tree. */
 int space_scan(struct store *s);
 /* Is there a free place for N pages before page LIMIT? */

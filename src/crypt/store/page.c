@@ -54,6 +54,30 @@ static int start_empty(struct store *s)
 	return 0;
 }
 
+/*
+ * The disk lost the first version although the page cache showed it: a sync failed, and who was told is gone. What is left in
+ * its slot may not be overwritten, since a mixture would be neither a version nor the zeros before one. So the file starts
+ * again as an empty one, with the content that is in memory; what stands in pages is gone.
+ */
+static int start_over(struct store *s)
+{
+	int r;
+
+	if (s->meta.used_pages > 0)
+		return -EIO;
+	r = start_empty(s);
+	if (r == 0)
+		r = s->env.io->sync(s->env.handle);
+	if (r < 0)
+		return r;
+	space_forget(s);
+	s->meta.total_pages = first_page(s);
+	s->is_new = s->changed = true;
+	s->is_first = false;
+	s->newest_slot = -1;
+	return 0;
+}
+
 int page_prepare(struct store *s)
 {
 	int r;
@@ -69,6 +93,8 @@ int page_prepare(struct store *s)
 		r = s->env.io->sync(s->env.handle);
 	if (r == 0 && !s->is_new)
 		r = slots_settle(s);
+	if (r == 0 && !s->is_new && s->durable_slot < 0)
+		r = start_over(s);
 	if (r < 0) {
 		/* Which pages are on the disk cannot be known any more, and asking again would be answered with yes. */
 		s->broken = r;

@@ -194,6 +194,14 @@ int space_load(struct store *s, const struct extent *extents, unsigned n)
 	return 0;
 }
 
+void space_forget(struct store *s)
+{
+	ring_clear(&s->free);
+	ring_clear(&s->quarantine);
+	s->fresh_count = 0;
+	s->fresh_overflow = false;
+}
+
 uint64_t space_lost(const struct store *s)
 {
 	uint64_t known = first_page(s) + s->meta.used_pages + s->free.pages + s->quarantine.pages;
