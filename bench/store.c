@@ -2,7 +2,7 @@
 /*
  * What the encrypted file costs, beside what the same work costs without it.
  *
- *     bench_store ROW DIR [--size N] [--count N] [--bytes N] [--chunk LOG2] [--slot LOG2] [--rounds N]
+ *     bench_store ROW DIR [--size N] [--count N] [--bytes N] [--chunk LOG2] [--slot LOG2] [--rounds N] [--plain FILE]
  *
  * All columns of a row are asked in turn, ROUNDS times; their samples come as one line of JSON (nanoseconds, of a turn).
  */
@@ -96,7 +96,7 @@ const char *path_of(const struct bench *b, const char *name)
 int plain_file(struct bench *b)
 {
 	static uint8_t bytes[1 << 20];
-	int fd = (int)must_call(open(path_of(b, "plain"), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "plain");
+	int fd = (int)must_call(open(b->plain ? b->plain : path_of(b, "plain"), O_RDWR | O_CREAT | O_CLOEXEC, 0600), "plain");
 	struct stat st;
 
 	must_call(fstat(fd, &st), "plain");
@@ -236,6 +236,7 @@ int main(int argc, char **argv)
 		{"size", required_argument, NULL, 's'},  {"count", required_argument, NULL, 'n'},
 		{"bytes", required_argument, NULL, 'b'}, {"chunk", required_argument, NULL, 'c'},
 		{"slot", required_argument, NULL, 'l'},  {"rounds", required_argument, NULL, 'r'},
+		{"plain", required_argument, NULL, 'p'},
 		{0},
 	};
 	struct bench b = {.size = UINT64_C(1) << 30, .count = 1000, .bytes = 4000, .rng = 88172645463325252};
@@ -252,6 +253,7 @@ int main(int argc, char **argv)
 		case 'c': b.layout.chunk_shift = (uint8_t)value; break;
 		case 'l': b.layout.slot_shift = (uint8_t)value; break;
 		case 'r': rounds = value; break;
+		case 'p': b.plain = optarg; break;
 		default: return 2;
 		}
 	}

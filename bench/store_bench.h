@@ -8,6 +8,7 @@
 
 struct bench {
 	const char *dir;
+	const char *plain; /* the large file, when it is not DIR/plain */
 	uint64_t size;   /* of the large file */
 	uint64_t count;  /* reads, commits or files in a sample */
 	uint64_t bytes;  /* of a small file */
