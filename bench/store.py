@@ -231,7 +231,7 @@ def main():
     for place in options.places.split(","):
         with tempfile.TemporaryDirectory(prefix="scrim-bench-", dir=places[place]) as where:
             kind = subprocess.run(["stat", "-f", "-c", "%T", where], stdout=subprocess.PIPE, text=True, check=True)
-            name = kind.stdout.strip().split("/")[0]
+            name = {"ext2/ext3": "ext4"}.get(kind.stdout.strip(), kind.stdout.strip())  # stat cannot tell them
             if options.layouts:
                 results |= {f"{name}, {layout}": result for layout, result in measure_layouts(options, where).items()}
             else:

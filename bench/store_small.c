@@ -155,8 +155,11 @@ static void fill_plain(struct bench *b, int fd)
 static void fill_store(struct bench *b, int fd)
 {
 	struct counted file = {.fd = fd};
-	struct store *s = open_store(b, &file, STORE_WRITE, 1);
+	struct store *s;
 
+	b->layout.just_made = true;
+	s = open_store(b, &file, STORE_WRITE, 1);
+	b->layout.just_made = false;
 	must(store_write(s, content, b->bytes, 0), "write");
 	must(store_commit(s, false), "commit");
 	store_free(s);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,15 @@ struct xaes {
 	uint8_t k1[BLOCK];    /* CMAC's first subkey */
 	uint8_t derived[2 * BLOCK];
 };
+
+/* Fetched once: to look it up for each key takes longer than to expand the key. */
+static EVP_CIPHER *ecb;
+static pthread_once_t ecb_once = PTHREAD_ONCE_INIT;
+
+static void fetch_ecb(void)
+{
+	ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
+}
 
 /* One or two blocks under the key. */
 static int encrypt_blocks(EVP_CIPHER_CTX *aes, const uint8_t *in, int len, uint8_t *out)
@@ -58,7 +68,8 @@ static int make(const struct aead_provider *provider, struct xaes **ret_xaes)
 		secret_free(x, sizeof(*x));
 		return r;
 	}
-	x->aes = EVP_CIPHER_CTX_new();
+	pthread_once(&ecb_once, fetch_ecb);
+	x->aes = ecb ? EVP_CIPHER_CTX_new() : NULL;
 	if (!x->aes) {
 		xaes_free(x);
 		return -ENOMEM;
@@ -74,8 +85,8 @@ int xaes_new(const struct aead_provider *provider, const uint8_t *key, struct xa
 
 	if (r < 0)
 		return r;
-	if (EVP_EncryptInit_ex2(x->aes, EVP_aes_256_ecb(), key, NULL, NULL) != 1 ||
-		 EVP_CIPHER_CTX_set_padding(x->aes, 0) != 1)
+	if (EVP_EncryptInit_ex2(x->aes, ecb, key, NULL, NULL) != 1 ||
+	    EVP_CIPHER_CTX_set_padding(x->aes, 0) != 1)
 		r = -EIO;
 	else
 		r = subkey(x);

@@ -166,7 +166,7 @@ static void look(struct life *l, bool keep)
 
 static void reopen(struct life *l)
 {
-	struct store_layout layout = {.chunk_shift = (uint8_t)l->chunk_shift};
+	struct store_layout layout = {.chunk_shift = (uint8_t)l->chunk_shift, .just_made = l->reopens == 0 && l->chunk_shift == 12};
 	struct store_info info;
 	struct store_time m, c;
 	unsigned i;

@@ -27,16 +27,19 @@ static unsigned batch_size(const struct store *s)
 	return n < STORE_BATCH ? (unsigned)n : STORE_BATCH;
 }
 
-/* The rooms of WORKERS threads. */
-static int make_rooms(struct store *s, unsigned workers)
+/* The rooms of WORKERS threads, with space for N chunks. */
+static int make_rooms(struct store *s, unsigned workers, unsigned n)
 {
 	for (unsigned i = 0; i < workers; i++) {
 		struct room *room = &s->rooms[i];
 
-		if (!room->bytes)
-			room->bytes = malloc(batch_size(s) * s->chunk_size);
-		if (!room->bytes)
-			return -ENOMEM;
+		if (room->chunks < n) {
+			free(room->bytes);
+			room->bytes = malloc(n * s->chunk_size);
+			room->chunks = room->bytes ? n : 0;
+			if (!room->bytes)
+				return -ENOMEM;
+		}
 		if (i > 0 && !room->xaes) {
 			int r = xaes_copy(s->xaes, &room->xaes);
 
@@ -58,17 +61,23 @@ void bulk_free(struct store *s)
 
 int bulk_room(struct store *s, uint8_t **ret_bytes)
 {
-	int r = make_rooms(s, 1);
+	int r = make_rooms(s, 1, 1);
 
 	if (r == 0)
 		*ret_bytes = s->rooms[0].bytes;
 	return r;
 }
 
-static int make_window(struct store *s)
+/* The entries of N chunks: mostly it is one. */
+static int make_window(struct store *s, unsigned n)
 {
-	if (!s->window)
-		s->window = malloc(STORE_WINDOW * sizeof(*s->window));
+	if (s->window_size < n) {
+		unsigned size = n > STORE_BULK ? STORE_WINDOW : STORE_BULK;
+
+		free(s->window);
+		s->window = malloc(size * sizeof(*s->window));
+		s->window_size = s->window ? size : 0;
+	}
 	return s->window ? 0 : -ENOMEM;
 }
 
@@ -80,7 +89,7 @@ static int run(struct transfer *t, crew_part part)
 
 	t->batch = batch_size(s);
 	parts = (t->count + t->batch - 1) / t->batch;
-	r = make_rooms(s, parts > 1 ? crew_size(s->env.crew) : 1);
+	r = make_rooms(s, parts > 1 ? crew_size(s->env.crew) : 1, t->count < t->batch ? t->count : t->batch);
 	return r < 0 ? r : crew_run(s->env.crew, parts, part, t);
 }
 
@@ -211,7 +220,7 @@ static int write_all(struct transfer *t)
 	int r = page_prepare(s);
 
 	if (r == 0)
-		r = make_window(s);
+		r = make_window(s, t->count);
 	if (r < 0)
 		return r;
 	t->entries = s->window;
@@ -314,7 +323,7 @@ static int read_part(void *data, unsigned worker, uint64_t part)
 int bulk_read(struct store *s, uint64_t first, unsigned n, const struct plain *to)
 {
 	struct transfer t = {.s = s, .count = n, .first = first, .plain = to};
-	int r = make_window(s);
+	int r = make_window(s, n);
 
 	t.entries = s->window;
 	for (unsigned i = 0; r == 0 && i < n; i++) {

@@ -142,7 +142,7 @@ static int write_version(struct store *s, uint16_t extra_flags)
 {
 	int which = !RULE(3) ? (int)((s->highest + 1) % 2) : s->durable_slot >= 0 ? !s->durable_slot : 0;
 	uint16_t flags = s->meta.flags;
-	int r = slots_compare(s);
+	int r = s->just_made ? 0 : slots_compare(s);
 
 	if (r == 0 && s->highest >= FORMAT_MAX_SEQUENCE)
 		r = -EOVERFLOW;
@@ -159,7 +159,7 @@ static int write_version(struct store *s, uint16_t extra_flags)
 	if (s->durable_slot < 0)
 		s->durable_slot = which;
 	s->newest_slot = which;
-	s->is_new = s->changed = s->durable = false;
+	s->is_new = s->just_made = s->changed = s->durable = false;
 	s->meta.flags &= (uint16_t)~META_FIRST;
 	s->is_first = false;
 	return 0;

@@ -54,7 +54,8 @@ struct chunk {
 /* What a thread of the crew works with. */
 struct room {
 	struct xaes *xaes; /* NULL in the first room: store->xaes */
-	uint8_t *bytes;    /* a batch */
+	uint8_t *bytes;    /* of so many chunks: a batch at most */
+	unsigned chunks;
 };
 
 struct extent_ring {
@@ -85,6 +86,7 @@ struct store {
 	struct meta meta;
 	bool changed;   /* since the last commit: size, times, wraps, tree */
 	bool is_new;    /* no version on the disk */
+	bool just_made; /* and nothing else either: while is_new */
 	bool is_first;  /* the version that was opened was the first one */
 	bool fell_back;
 
@@ -122,7 +124,8 @@ struct store {
 
 	uint8_t inline_bytes[FORMAT_MAX_SLOT]; /* meta.payload of them, with META_INLINE */
 	struct room rooms[CREW_MAX]; /* made when first needed; the caller's is the first */
-	struct entry *window;   /* STORE_WINDOW entries of a bulk transfer */
+	struct entry *window;   /* of a bulk transfer: STORE_WINDOW entries at most */
+	unsigned window_size;
 };
 
 /* slot.c */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file's own key, wrapped in the clear head under key-encryption keys. */
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -14,14 +12,18 @@
 static const char commitment_label[] = "scrim file key v1";
 
 /* HMAC-SHA-256(file key, label, file id): GCM alone would let one text open under two keys. */
-static int commit_to(const uint8_t *key, const uint8_t *file_id, uint8_t commitment[32])
+static void commit_to(const uint8_t *key, const uint8_t *file_id, uint8_t commitment[32])
 {
 	uint8_t text[sizeof(commitment_label) + FORMAT_ID];
-	unsigned len = 32;
+	crypto_auth_hmacsha256_state state;
 
 	memcpy(text, commitment_label, sizeof(commitment_label));
 	memcpy(text + sizeof(commitment_label), file_id, FORMAT_ID);
-	return HMAC(EVP_sha256(), key, XAES_KEY_SIZE, text, sizeof(text), commitment, &len) ? 0 : -EIO;
+	/* By libsodium: OpenSSL's would look the algorithm up and allocate, for each file. */
+	crypto_auth_hmacsha256_init(&state, key, XAES_KEY_SIZE);
+	crypto_auth_hmacsha256_update(&state, text, sizeof(text));
+	crypto_auth_hmacsha256_final(&state, commitment);
+	secret_wipe(&state, sizeof(state));
 }
 
 static void wrap_aad(const struct head *h, const struct wrap *w, uint8_t aad[WRAP_AAD])
@@ -70,7 +72,7 @@ static int unwrap_key(const struct store_env *env, const struct head *h, const s
 	r = xaes_open(kek, w->nonce, &m);
 	xaes_free(kek);
 	if (r == 0)
-		r = commit_to(ret_file_key, h->file_id, commitment);
+		commit_to(ret_file_key, h->file_id, commitment);
 	if (r == 0 && sodium_memcmp(commitment, h->commitment, sizeof(commitment)) != 0)
 		r = -EBADMSG;
 	return r;
@@ -94,7 +96,7 @@ static int find_key(const struct store_env *env, const struct head *h, uint8_t *
 
 int keys_make(struct store *s)
 {
-	uint8_t *file_key = secret_alloc(XAES_KEY_SIZE);
+	uint8_t *file_key = secret_alloc(XAES_KEY_SIZE), public[2 * FORMAT_ID];
 	int r;
 
 	if (!file_key)
@@ -103,11 +105,12 @@ int keys_make(struct store *s)
 	if (r == 0)
 		r = s->env.random(file_key, XAES_KEY_SIZE);
 	if (r == 0)
-		r = s->env.random(s->head.file_id, FORMAT_ID);
-	if (r == 0)
-		r = s->env.random(s->head.salt, FORMAT_ID);
-	if (r == 0)
-		r = commit_to(file_key, s->head.file_id, s->head.commitment);
+		r = s->env.random(public, sizeof(public));
+	if (r == 0) {
+		memcpy(s->head.file_id, public, FORMAT_ID);
+		memcpy(s->head.salt, public + FORMAT_ID, FORMAT_ID);
+		commit_to(file_key, s->head.file_id, s->head.commitment);
+	}
 	if (r == 0)
 		r = wrap_key(&s->env, &s->head, &s->env.keys[0], file_key, &s->head.wraps[0]);
 	if (r == 0)

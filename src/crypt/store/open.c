@@ -320,6 +320,21 @@ static int find_version(struct store *s, const struct store_layout *layout)
 	return r;
 }
 
+/* A file without a byte that only we have. */
+static int start_made(struct store *s, const struct store_layout *layout)
+{
+	int r = start_new(s, layout);
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		s->seen[i] = calloc(1, slot_size(s));
+		if (!s->seen[i])
+			return -ENOMEM;
+		s->seen_known[i] = true;
+	}
+	s->just_made = true;
+	return r;
+}
+
 int store_open(const struct store_env *env, enum store_mode mode, const struct store_layout *layout,
 	       struct store **ret_store)
 {
@@ -334,7 +349,7 @@ int store_open(const struct store_env *env, enum store_mode mode, const struct s
 	s->mode = mode;
 	s->node_limit = STORE_MAX_NODES;
 	s->newest_slot = s->durable_slot = -1;
-	r = find_version(s, layout);
+	r = layout && layout->just_made && mode == STORE_WRITE ? start_made(s, layout) : find_version(s, layout);
 	if (r == 0 && !s->is_new) {
 		if (s->synced) {
 			s->durable_slot = s->newest_slot;

@@ -39,7 +39,11 @@ int page_read(struct store *s, enum format_kind kind, uint8_t level, uint64_t in
 static int start_empty(struct store *s)
 {
 	uint64_t size;
-	int r = slots_compare(s); /* somebody else may have made the file meanwhile */
+	int r;
+
+	if (s->just_made)
+		return s->env.io->resize(s->env.handle, slot_size(s));
+	r = slots_compare(s); /* somebody else may have made the file meanwhile */
 
 	if (r == 0)
 		r = s->env.io->size(s->env.handle, &size);
@@ -89,7 +93,7 @@ int page_prepare(struct store *s)
 	r = s->is_new ? start_empty(s) : 0;
 	if (r < 0)
 		return r;
-	if (r == 0 && RULE(1))
+	if (r == 0 && RULE(1) && !s->just_made)
 		r = s->env.io->sync(s->env.handle);
 	if (r == 0 && !s->is_new)
 		r = slots_settle(s);

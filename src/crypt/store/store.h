@@ -45,10 +45,15 @@ struct store_env {
 
 enum store_mode { STORE_READ, STORE_WRITE };
 
-/* How a new file is laid out; zeros mean the defaults: slots of 4 KiB, chunks of 16 KiB. */
+/*
+ * How a new file is laid out; zeros mean the defaults: slots of 4 KiB, chunks of 16 KiB. JUST_MADE: the caller made the file a
+ * moment ago (O_EXCL, O_TMPFILE) and nobody else has written to it. Nothing of it can be in the page cache or on the disk, so
+ * that nothing is read or synced before the first version is written.
+ */
 struct store_layout {
 	uint8_t slot_shift;
 	uint8_t chunk_shift;
+	bool just_made;
 };
 
 /*
