@@ -199,6 +199,8 @@ int store_commit(struct store *s, bool durable)
 		return s->broken;
 	if (!store_is_dirty(s) && !s->failed)
 		return !durable || s->durable ? 0 : make_durable(s);
+	if (s->synced)
+		s->just_made = false; /* some time has passed since it was empty */
 	r = page_prepare(s);
 	if (r == 0 && !s->is_new)
 		r = slots_compare(s); /* another writer's pages may stand where ours would go */

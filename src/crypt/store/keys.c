@@ -33,8 +33,9 @@ static void wrap_aad(const struct head *h, const struct wrap *w, uint8_t aad[WRA
 	memcpy(aad + FORMAT_AAD + FORMAT_ID, h->salt, FORMAT_ID);
 }
 
+/* NONCE: random, or NULL to have it drawn. */
 static int wrap_key(const struct store_env *env, const struct head *h, const struct store_key *key,
-		    const uint8_t *file_key, struct wrap *ret_wrap)
+		    const uint8_t *file_key, const uint8_t *nonce, struct wrap *ret_wrap)
 {
 	struct wrap w = {.kind = WRAP_KEK};
 	uint8_t aad[WRAP_AAD];
@@ -44,7 +45,9 @@ static int wrap_key(const struct store_env *env, const struct head *h, const str
 
 	memcpy(w.key_id, key->id, FORMAT_ID);
 	wrap_aad(h, &w, aad);
-	r = env->random(w.nonce, sizeof(w.nonce));
+	r = nonce ? 0 : env->random(w.nonce, sizeof(w.nonce));
+	if (nonce)
+		memcpy(w.nonce, nonce, sizeof(w.nonce));
 	if (r == 0)
 		r = xaes_new(env->provider, key->kek, &kek);
 	if (r < 0)
@@ -96,7 +99,7 @@ static int find_key(const struct store_env *env, const struct head *h, uint8_t *
 
 int keys_make(struct store *s)
 {
-	uint8_t *file_key = secret_alloc(XAES_KEY_SIZE), public[2 * FORMAT_ID];
+	uint8_t *file_key = secret_alloc(XAES_KEY_SIZE), public[2 * FORMAT_ID + XAES_NONCE_SIZE];
 	int r;
 
 	if (!file_key)
@@ -112,7 +115,7 @@ int keys_make(struct store *s)
 		commit_to(file_key, s->head.file_id, s->head.commitment);
 	}
 	if (r == 0)
-		r = wrap_key(&s->env, &s->head, &s->env.keys[0], file_key, &s->head.wraps[0]);
+		r = wrap_key(&s->env, &s->head, &s->env.keys[0], file_key, public + 2 * FORMAT_ID, &s->head.wraps[0]);
 	if (r == 0)
 		r = xaes_new(s->env.provider, file_key, &s->xaes);
 	secret_free(file_key, XAES_KEY_SIZE);
@@ -157,7 +160,7 @@ int store_rekey(struct store *s, const struct store_key *new_key, const uint8_t 
 	if (r == 0 && new_key)
 		r = find_key(&s->env, &s->head, file_key);
 	if (r == 0 && new_key)
-		r = wrap_key(&s->env, &h, new_key, file_key, place);
+		r = wrap_key(&s->env, &h, new_key, file_key, NULL, place);
 	secret_free(file_key, XAES_KEY_SIZE);
 	for (size_t i = 0; i < FORMAT_WRAPS; i++)
 		left += h.wraps[i].kind != WRAP_NONE;

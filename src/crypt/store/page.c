@@ -41,12 +41,12 @@ static int start_empty(struct store *s)
 	uint64_t size;
 	int r;
 
-	if (s->just_made)
-		return s->env.io->resize(s->env.handle, slot_size(s));
-	r = slots_compare(s); /* somebody else may have made the file meanwhile */
-
+	/* Somebody else may have made the file meanwhile. */
+	r = s->just_made ? 0 : slots_compare(s);
 	if (r == 0)
 		r = s->env.io->size(s->env.handle, &size);
+	if (r == 0 && s->just_made)
+		return size > 0 ? -ESTALE : s->env.io->resize(s->env.handle, slot_size(s));
 	if (r == 0 && size > 0)
 		r = s->env.io->resize(s->env.handle, 0);
 	if (r == 0)
