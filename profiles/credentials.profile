@@ -11,6 +11,7 @@ hide ~/.gnupg
 hide **/{id_rsa,id_dsa,id_ecdsa,id_ecdsa_sk,id_ed25519,id_ed25519_sk}
 hide ~/.config/age
 hide ~/.config/sops
+hide ~/.config/scrim/keys
 hide ~/.putty
 hide ~/.local/share/remmina
 hide ~/.config/remmina

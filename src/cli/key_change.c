@@ -91,7 +91,7 @@ static int reset(const struct key_arguments *a, struct errmsg *msg)
 	int r = keys_load_file(a->name, &file, msg);
 
 	if (r == 0)
-		r = key_read_recovery(a, &kek, msg);
+		r = key_read_recovery(a, file->id, &kek, msg);
 	if (r < 0)
 		return r;
 	kek_id_text(kek->id, is);

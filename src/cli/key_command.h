@@ -40,14 +40,12 @@ int key_append_slot(const struct key_arguments *arguments, enum slot_kind kind, 
 int key_load_and_open(const struct key_arguments *arguments, struct key_file **ret_file, struct kek **ret_kek,
 		      size_t *ret_slot, struct errmsg *msg);
 
-/* Read a recovery key: typed on the terminal if standard input is one, else standard input to its end. */
-int key_read_recovery(const struct key_arguments *arguments, struct kek **ret_kek, struct errmsg *msg);
+/* Read a recovery key: typed on the terminal if standard input is one, else standard input to its end. ID: that it should
+ * have, for the question; NULL where nobody knows. */
+int key_read_recovery(const struct key_arguments *arguments, const uint8_t *id, struct kek **ret_kek, struct errmsg *msg);
 
 /* Print the recovery key on standard output. */
 int key_print_recovery(const char *name, const struct kek *kek, struct errmsg *msg);
-
-/* All of TEXT to FD, without a copy. */
-int key_write_text(int fd, const struct buffer *text);
 
 /* Say R (a negative errno, or 0) and what MSG knows; the exit status. */
 int key_finish(int r, const struct errmsg *msg);

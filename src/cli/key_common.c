@@ -24,20 +24,6 @@ int key_finish(int r, const struct errmsg *msg)
 	return exit_status_of(r);
 }
 
-int key_write_text(int fd, const struct buffer *text)
-{
-	for (size_t done = 0; done < text->len;) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 static int append_passphrase(const struct key_arguments *a, const struct kek *kek, struct buffer *text, struct errmsg *msg)
 {
 	_cleanup_(cleanup_secret_text) struct buffer *passphrase = secret_text_new(PASSPHRASE_MAX);
@@ -68,13 +54,15 @@ static int append_kernel(const struct key_arguments *a, const struct kek *kek, s
 	r = kernel_key_parse(a->kernel ? a->kernel : usual, &key, msg);
 	if (r == 0) {
 		struct errmsg why = {0};
+		int made = kernel_key_make(&key, &why);
 
-		r = kernel_key_make(&key, &why);
-		if (r == 0)
-			cli_note("made the kernel's key %s:%s, which is gone when the machine is started anew", key.type, key.name);
-		else if (r != -EEXIST)
-			return errmsg_set(msg, r, "%s", why.text);
+		if (made < 0 && made != -EEXIST)
+			return errmsg_set(msg, made, "%s", why.text);
 		r = slot_from_kernel(kek, &key, &slot, msg);
+		if (r < 0 && made == 0)
+			kernel_key_remove(&key);
+		else if (made == 0)
+			cli_note("made the kernel's key %s:%s, which is gone when the machine is started anew", key.type, key.name);
 	}
 	return r < 0 ? r : key_file_add(kek->id, &slot, text);
 }
@@ -120,19 +108,21 @@ static int parse_recovery(const struct buffer *text, struct kek **ret_kek, struc
 	return r == -EBADMSG ? -ENOKEY : r;
 }
 
-int key_read_recovery(const struct key_arguments *a, struct kek **ret_kek, struct errmsg *msg)
+int key_read_recovery(const struct key_arguments *a, const uint8_t *id, struct kek **ret_kek, struct errmsg *msg)
 {
 	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
-	char question[KERNEL_NAME_MAX];
+	char question[256], hex[KEK_ID_TEXT] = "";
 	int r;
 
 	if (!text)
 		return -ENOMEM;
+	if (id)
+		kek_id_text(id, hex);
 	if (!isatty(STDIN_FILENO)) {
 		r = secret_text_read(STDIN_FILENO, text);
 		return r < 0 ? errmsg_set(msg, r, "standard input: %s", strerror(-r)) : parse_recovery(text, ret_kek, msg);
 	}
-	snprintf(question, sizeof(question), "recovery key of %s (S1...): ", a->name);
+	snprintf(question, sizeof(question), "recovery key of %s%s%s (S1...): ", a->name, id ? ", id " : "", hex);
 	for (int attempt = 1;; attempt++) {
 		struct errmsg why = {0};
 
@@ -169,6 +159,6 @@ int key_print_recovery(const char *name, const struct kek *kek, struct errmsg *m
 	buffer_append_str(text, "\n");
 	secret_free(recovery, RECOVERY_TEXT);
 	if (r == 0)
-		r = key_write_text(STDOUT_FILENO, text);
+		r = secret_text_write(STDOUT_FILENO, text);
 	return r < 0 ? errmsg_set(msg, r, "the recovery key could not be printed: %s (scrim key recovery %s)", strerror(-r), name) : 0;
 }

@@ -54,11 +54,7 @@ static int check_expected(const struct key_arguments *a, const uint8_t *id, stru
 	uint8_t expected[KEK_ID];
 	char is[KEK_ID_TEXT], wanted[KEK_ID_TEXT];
 
-	if (!a->id)
-		return 0;
-	if (kek_id_parse(a->id, expected) < 0)
-		return errmsg_set(msg, -EINVAL, "--id wants 32 hexadecimal digits");
-	if (memcmp(expected, id, KEK_ID) == 0)
+	if (!a->id || kek_id_parse(a->id, expected) < 0 || memcmp(expected, id, KEK_ID) == 0)
 		return 0;
 	kek_id_text(id, is);
 	kek_id_text(expected, wanted);
@@ -189,13 +185,17 @@ static int import(const struct key_arguments *a, struct errmsg *msg)
 {
 	_cleanup_(cleanup_place) struct place place = {.fd = -EBADF};
 	_cleanup_(cleanup_kek) struct kek *kek = NULL;
-	int r = keys_directory(true, place.path, sizeof(place.path), &place.fd, msg);
+	uint8_t expected[KEK_ID];
+	int r;
 
+	if (a->id && kek_id_parse(a->id, expected) < 0)
+		return errmsg_set(msg, -EINVAL, "--id wants 32 hexadecimal digits");
+	r = keys_directory(true, place.path, sizeof(place.path), &place.fd, msg);
 	if (r < 0)
 		return r;
 	if (!a->recovery)
 		return import_file(a, &place, msg);
-	r = key_read_recovery(a, &kek, msg);
+	r = key_read_recovery(a, a->id ? expected : NULL, &kek, msg);
 	return r < 0 ? r : import_kek(a, &place, kek, msg);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
 #include "cli/cli.h"
 #include "cli/passphrase.h"
 #include "cli/places.h"
@@ -131,7 +132,9 @@ int keys_directory(bool create, char *ret_path, size_t size, int *ret_fd, struct
 
 	if (r < 0)
 		return errmsg_set(msg, r, "neither XDG_CONFIG_HOME nor HOME says where keys are");
-	return key_dir_open(ret_path, create, ret_fd, msg);
+	if (create)
+		r = make_directories(ret_path, home_directory());
+	return r < 0 ? errmsg_set(msg, r, "%s: %s", ret_path, strerror(-r)) : key_dir_open(ret_path, ret_fd, msg);
 }
 
 int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *msg)

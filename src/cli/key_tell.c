@@ -159,12 +159,12 @@ static int write_export(const struct key_arguments *a, const struct kek *kek, st
 	if (r == 0)
 		r = key_file_add_raw(kek, text);
 	if (r == 0 && !a->output) {
-		r = key_write_text(STDOUT_FILENO, text);
+		r = secret_text_write(STDOUT_FILENO, text);
 		return r < 0 ? errmsg_set(msg, r, "standard output: %s", strerror(-r)) : 0;
 	}
 	if (r == 0) {
 		fd = open(a->output, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		r = fd < 0 ? -errno : key_write_text(fd, text);
+		r = fd < 0 ? -errno : secret_text_write(fd, text);
 	}
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
 
 static int state_directory(char *path, size_t size)
 {
@@ -34,26 +35,6 @@ int state_log_path(char *path, size_t size)
 	return (size_t)snprintf(path + len, size - len, "/last.log") < size - len ? 0 : -ENAMETOOLONG;
 }
 
-/* mkdir -p, private. A home that is not there ("/nonexistent" of system users) is not made. */
-static int make_directories(char *path)
-{
-	const char *home = getenv("HOME");
-	size_t len = home ? strlen(home) : 0;
-	bool in_home = len && strncmp(path, home, len) == 0 && path[len] == '/';
-
-	if (in_home && access(home, F_OK) < 0)
-		return -errno;
-	for (char *slash = path + (in_home ? len : 0) + 1;; slash++) {
-		slash = strchrnul(slash, '/');
-		char byte = *slash;
-		*slash = '\0';
-		int r = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-		*slash = byte;
-		if (byte == '\0')
-			return r;
-	}
-}
-
 int state_log_create(void *userdata)
 {
 	char path[PATH_MAX], name[64];
@@ -62,7 +43,7 @@ int state_log_create(void *userdata)
 	int r = state_directory(path, sizeof(path));
 	if (r < 0)
 		return r;
-	r = make_directories(path);
+	r = make_directories(path, getenv("HOME"));
 	if (r < 0)
 		return r;
 	_cleanup_close_ int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

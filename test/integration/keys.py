@@ -354,8 +354,8 @@ def test_recovery_brings_the_key_back():
 
 def test_recovery_on_a_terminal():
     home = Home()
-    t = Terminal(home, "import", "work", "--recovery", "--raw")
-    t.expect("recovery key of work (S1...): ")
+    t = Terminal(home, "import", "work", "--recovery", "--raw", "--id", GOLDEN_ID)
+    t.expect(f"recovery key of work, id {GOLDEN_ID} (S1...): ")
     t.type(GOLDEN_RECOVERY[:-1] + "4\n")
     t.expect("typing error")
     t.expect("(S1...): ")
@@ -363,7 +363,7 @@ def test_recovery_on_a_terminal():
     assert GOLDEN_RECOVERY not in t.end()
     assert home.id_of("work") == GOLDEN_ID
     t = Terminal(home, "import", "shown", "--recovery", "--raw", "--echo")
-    t.expect("(S1...): ")
+    t.expect("recovery key of shown (S1...): ")
     t.type(GOLDEN_RECOVERY + "\n", quiet=False)
     t.expect(GOLDEN_RECOVERY)
     t.end()
@@ -607,19 +607,103 @@ def test_kernel():
     home.run("import", "gone", home.golden("kernel.key"))
     _, err = home.run("recovery", "gone", status=12)
     assert "user:scrim:golden" in err and GOLDEN_ID not in recovery_in(err)
-    # What the kernel would have to compute with.
-    out, err = home.run("show", "gone")
-    assert "user:scrim:golden" in out
+    # What the kernel would have to compute with: it does, or says what it lacks, and leaves nothing behind.
+    done = subprocess.run([SCRIM, "key", "new", "logon", f"--kernel=logon:{name}"], env=home.environment, timeout=DEADLINE,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode == 0:
+        assert home.run("recovery", "logon")[0] == done.stdout.decode()
+        forget_kernel_key(name, b"logon")
+    else:
+        assert done.returncode == 1 and b"AF_ALG" in done.stderr and done.stdout == b"", done
+        assert find_kernel_key(name, b"logon") < 0
+        assert not os.path.exists(f"{home.keys}/logon.key")
     home.run("new", "x", "--kernel=ring:x y", status=1)
     forget_kernel_key(name)
     home.run("recovery", "work", status=12)
 
 
-def forget_kernel_key(name):
-    libc = ctypes.CDLL(None, use_errno=True)
-    keyctl, search, unlink, keyring = 250, 10, 9, -4
-    serial = libc.syscall(keyctl, search, keyring, b"user", name.encode(), 0)
-    assert serial > 0 and libc.syscall(keyctl, unlink, serial, keyring) == 0
+LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_KEYCTL, KEYCTL_UNLINK, KEYCTL_SEARCH, USER_KEYRING = 250, 9, 10, -4
+
+
+def find_kernel_key(name, kind=b"user"):
+    return LIBC.syscall(SYS_KEYCTL, KEYCTL_SEARCH, USER_KEYRING, kind, name.encode(), 0)
+
+
+def forget_kernel_key(name, kind=b"user"):
+    assert LIBC.syscall(SYS_KEYCTL, KEYCTL_UNLINK, find_kernel_key(name, kind), USER_KEYRING) == 0
+
+
+def scrim(home, *words, status=0, stdin=b"", env=None, **kwargs):
+    """scrim WORDS without a terminal; (standard output, standard error)."""
+    done = subprocess.run([SCRIM, *words], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE,
+                          start_new_session=True, env={**home.environment, **(env or {})}, cwd=home.path, **kwargs)
+    assert done.returncode == status, (words, done)
+    return done.stdout, done.stderr.decode()
+
+
+def test_delivery():
+    """Keys as commands are given them, each way, to encrypt and to decrypt."""
+    home = Home()
+    bare = bytes(range(32))
+    raw, passphrase = home.golden("raw.key"), home.golden("passphrase.key")
+    good = home.file("pass", "correct horse\n")
+    credentials = f"{home.path}/credentials"
+    os.mkdir(credentials)
+    home.file("credentials/scrim.key.service", open(passphrase, "rb").read(), 0o400)
+    home.file("credentials/scrim.passphrase.service", "correct horse", 0o400)
+    service = {"CREDENTIALS_DIRECTORY": credentials}
+    home.run("import", "work", passphrase)
+    home.run("import", "default", raw)
+
+    def descriptor(content):
+        reader, writer = os.pipe()
+        os.write(writer, content)
+        os.close(writer)
+        return reader
+
+    def with_descriptor(*words, content=bare, status=0):
+        reader = descriptor(content)
+        try:
+            return scrim(home, *[w.replace("@", str(reader)) for w in words], pass_fds=[reader], status=status)
+        finally:
+            os.close(reader)
+    # Encrypted by one way, opened by all: it is one key.
+    ways = [["--key-file", raw], ["--key-file", home.golden("bare.hex")], ["--key-file", passphrase, "--passfile", good],
+            ["--key", "work", "--askpass", "echo correct horse"], ["--key", "default"], []]
+    content = b"content\n" * 1000
+    for number, way in enumerate(ways):
+        path = home.file(f"f{number}", content)
+        scrim(home, "encrypt", *way, path)
+        assert content[:20] not in open(path, "rb").read()
+        for other in ways:
+            assert scrim(home, "cat", *other, path)[0] == content, (way, other)
+        assert with_descriptor("cat", "--key-fd", "@", path)[0] == content
+        assert scrim(home, "cat", "--key", "service", path, env=service)[0] == content
+    path = home.file("f", content)
+    with_descriptor("encrypt", "--key-fd", "@", path)
+    # It is read once, wherever it came from: for a whole list of files.
+    assert with_descriptor("cat", "--key-fd", "@", path, f"{home.path}/f0")[0] == 2 * content
+    # Standard input may be it.
+    assert scrim(home, "cat", "--key-fd", "0", path, stdin=bare)[0] == content
+    # The wrong one, with the id of the one that is needed; several, of which one fits.
+    other = home.file("other", os.urandom(32))
+    _, err = scrim(home, "cat", "--key-file", other, path, status=12)
+    assert GOLDEN_ID in err
+    assert scrim(home, "cat", "--key-file", other, "--key-file", raw, path)[0] == content
+    _, err = scrim(home, "cat", "--key", "work", "--askpass", "echo wrong", path, status=12)
+    assert f"key work (id {GOLDEN_ID})" in err
+    # For a new file it is the first.
+    path = home.file("g", content)
+    scrim(home, "encrypt", "--key-file", other, "--key-file", raw, path)
+    scrim(home, "cat", "--key-file", raw, path, status=12)
+    assert scrim(home, "cat", "--key-file", other, path)[0] == content
+    # Nothing but these ways: neither an argument nor a variable is taken for a key.
+    hexadecimal = bare.hex()
+    for words in (["--key", hexadecimal], ["--key-file", hexadecimal], ["--key-fd", hexadecimal]):
+        scrim(home, "cat", *words, f"{home.path}/f", status=1)
+    with_descriptor("cat", "--key-fd", "@", f"{home.path}/f", content=b"x" * 20000, status=1)
+    with_descriptor("cat", "--key-fd", "@", f"{home.path}/f", content=b"", status=1)
 
 
 def test_no_secret_leaks():

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
 #include "crypt/keys/key_dir.h"
 #include "crypt/keys/secret_text.h"
 #include "crypt/keys/slot.h"
@@ -129,7 +130,10 @@ static int set_up(void **state)
 	snprintf(dir, sizeof(dir), "%s/config/scrim/keys", place);
 	old_text = make_text();
 	new_text = make_text();
-	return key_dir_open(dir, true, &dir_fd, NULL);
+	/* A home that is not there is not made. */
+	if (make_directories(dir, "/nowhere") < 0 || make_directories("/nowhere/at/all", "/nowhere") != -ENOENT)
+		return -1;
+	return key_dir_open(dir, &dir_fd, NULL);
 }
 
 static int tear_down(void **state)
@@ -191,15 +195,15 @@ static void directory(void **state)
 	assert_int_equal(stat(dir, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_int_equal(chmod(dir, 0720), 0);
-	assert_int_equal(key_dir_open(dir, true, &fd, &msg), -EPERM);
+	assert_int_equal(key_dir_open(dir, &fd, &msg), -EPERM);
 	assert_non_null(strstr(msg.text, "chmod go-w"));
 	assert_int_equal(chmod(dir, 0700), 0);
-	assert_int_equal(key_dir_open("/proc/1/nothing", false, &fd, NULL), -ENOENT);
+	assert_int_equal(key_dir_open("/proc/1/nothing", &fd, NULL), -ENOENT);
 	if (geteuid() == 0) {
 		msg.text[0] = '\0';
 		assert_int_equal(setegid(1), 0);
 		assert_int_equal(seteuid(65534), 0);
-		int r = key_dir_open("/tmp", false, &fd, &msg);
+		int r = key_dir_open("/tmp", &fd, &msg);
 		assert_int_equal(seteuid(0), 0);
 		assert_int_equal(setegid(0), 0);
 		assert_int_equal(r, -EPERM);

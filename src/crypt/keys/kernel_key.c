@@ -93,6 +93,14 @@ int kernel_key_make(const struct kernel_key *key, struct errmsg *msg)
 	return 0;
 }
 
+void kernel_key_remove(const struct kernel_key *key)
+{
+	long serial = find(key);
+
+	if (serial >= 0)
+		syscall(SYS_keyctl, KEYCTL_UNLINK, serial, KEY_SPEC_USER_KEYRING);
+}
+
 /* The same as the kernel's xts(aes), for a key that can be read. */
 static int derive_here(const uint8_t *bytes, const uint8_t *salt, uint8_t *ret_key)
 {

@@ -18,6 +18,9 @@ int kernel_key_parse(const char *text, struct kernel_key *ret_key, struct errmsg
  */
 int kernel_key_make(const struct kernel_key *key, struct errmsg *msg);
 
+/* Take away what kernel_key_make() made. */
+void kernel_key_remove(const struct kernel_key *key);
+
 /*
  * The key of a slot: AES-256-XTS(kernel's key, tweak SALT, "scrim kernel slot v1" and zeros). -ENOKEY: the kernel has
  * none of that name; -EOPNOTSUPP: it would have to compute and cannot; -EKEYREJECTED: it is not of 64 bytes. MSG says more.

@@ -30,43 +30,22 @@ int key_name_check(const char *name, struct errmsg *msg)
 	return 0;
 }
 
-/* mkdir -p, private. */
-static int make_directories(const char *path)
-{
-	char part[PATH_MAX];
-
-	if ((size_t)snprintf(part, sizeof(part), "%s", path) >= sizeof(part))
-		return -ENAMETOOLONG;
-	for (char *slash = part + 1;; slash++) {
-		slash = strchrnul(slash, '/');
-		char byte = *slash;
-		*slash = '\0';
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = byte;
-		if (byte == '\0')
-			return 0;
-	}
-}
-
 /* Does it belong to this user, or to root, who can do anything anyway? */
 static bool is_ours(const struct stat *st)
 {
 	return st->st_uid == geteuid() || st->st_uid == 0;
 }
 
-int key_dir_open(const char *path, bool create, int *ret_fd, struct errmsg *msg)
+int key_dir_open(const char *path, int *ret_fd, struct errmsg *msg)
 {
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
-	int r = create ? make_directories(path) : 0;
 
-	if (r == 0) {
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
-	}
-	if (r < 0)
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int r = -errno;
+
 		return errmsg_set(msg, r, "%s: %s", path, strerror(-r));
+	}
 	if (!is_ours(&st))
 		return errmsg_set(msg, -EPERM, "%s: belongs to another user (uid %u)", path, st.st_uid);
 	if (st.st_mode & 022)
@@ -140,20 +119,6 @@ int key_dir_load(int dir_fd, const char *dir, const char *name, struct key_file 
 	return r < 0 ? errmsg_set(msg, r, "%s: %s", path, why.text[0] ? why.text : strerror(-r)) : 0;
 }
 
-static int write_all(int fd, const struct buffer *text)
-{
-	for (size_t done = 0; done < text->len;) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 /* FILE with TEXT, whole and on the disk. The directory is locked: what has that name was left by a process that died. */
 static int write_file(int dir_fd, const char *file, const struct buffer *text)
 {
@@ -168,7 +133,7 @@ static int write_file(int dir_fd, const char *file, const struct buffer *text)
 	if (fchmod(fd, 0600) < 0) /* whatever the umask */
 		r = -errno;
 	if (r == 0)
-		r = write_all(fd, text);
+		r = secret_text_write(fd, text);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r < 0)

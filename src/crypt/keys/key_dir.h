@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "crypt/keys/key_file.h"
@@ -17,10 +16,10 @@
 int key_name_check(const char *name, struct errmsg *msg);
 
 /*
- * Open the directory PATH, made (mode 0700, with what is above it) if CREATE. 0 and a descriptor; -ENOENT; -EPERM: it belongs to
- * somebody else or others may write to it; or a negative errno, with MSG.
+ * Open the directory PATH. 0 and a descriptor; -ENOENT; -EPERM: it belongs to somebody else or others may write to it; or
+ * a negative errno, with MSG.
  */
-int key_dir_open(const char *path, bool create, int *ret_fd, struct errmsg *msg);
+int key_dir_open(const char *path, int *ret_fd, struct errmsg *msg);
 
 /* Whose key files are taken. */
 enum key_trust {

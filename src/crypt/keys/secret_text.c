@@ -49,6 +49,20 @@ int secret_text_read(int fd, struct buffer *b)
 	}
 }
 
+int secret_text_write(int fd, const struct buffer *b)
+{
+	for (size_t done = 0; done < b->len;) {
+		ssize_t n = write(fd, b->data + done, b->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
 void secret_text_first_line(struct buffer *b)
 {
 	char *end = memchr(b->data, '\n', b->len);

@@ -19,6 +19,9 @@ void secret_text_free(struct buffer *b);
  */
 int secret_text_read(int fd, struct buffer *b);
 
+/* Write all of B, without another copy of it. 0 or a negative errno. */
+int secret_text_write(int fd, const struct buffer *b);
+
 /* Cut B to its first line, without the line end: what a person or a program gives as a passphrase. */
 void secret_text_first_line(struct buffer *b);
 
