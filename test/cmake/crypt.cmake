@@ -21,7 +21,7 @@ if(NOT SCRIM_SANITIZE)
 endif()
 
 scrim_unit(crypt_xaes LINK scrim_crypt)
-foreach(name store_model store_integrity)
+foreach(name store_model store_integrity store_promises)
   scrim_unit(${name} SOURCES ${CMAKE_SOURCE_DIR}/test/crash/disk.c LINK scrim_crypt)
   target_include_directories(unit_${name} PRIVATE crash)
 endforeach()
