@@ -7,13 +7,16 @@ import subprocess
 LITERALS, WILDCARDS = 10_000, 100
 NATIVE, SEND, SPLIT, SCRIM, MANY, PROOT = ("native", "floor send", "floor split", "scrim 1 rule", "scrim 10,100",
                                            "proot")
-# Floors by which wake-ups and scheduling are judged, and what a notification costs when nothing is done.
+# Floors by which wake-ups and scheduling are judged, what a notification costs when nothing is done, and what the checks
+# cost without which a view would not be sound (PERFORMANCE.md, "What the checks cost").
 VARIANTS = {
     "floor continue": "continue",
     "send nosync": "send,nosync",
     "split nosync": "split,nosync",
     "send idle": "send,idle",
     "split idle": "split,idle",
+    "split proven": "split,look,prove",
+    "split checked": "split,look,plain,prove,valid",
 }
 RECEIVERS = 4
 

@@ -3,10 +3,13 @@
  * The least that a supervisor by seccomp notification can do: receive, copy the path, make the call in the caller's
  * stead, answer. No policy. What a view costs above this is its own.
  *
- * Usage: bench_floor send|split|continue[,nosync][,idle][,threads=N] COMMAND [ARGUMENT]...
+ * Usage: bench_floor send|split|continue[,nosync][,idle][,threads=N][,look][,plain][,prove][,valid] COMMAND [ARGUMENT]...
  * send installs a descriptor and answers in one call, while it still holds its copy: wrong for flock after close and
  * the like. split closes its copy first, as a view must. continue lets the kernel make every call: what a notification
  * costs by itself. nosync: without SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP; idle: the supervisor is SCHED_IDLE.
+ * What a view has to do besides, step by step: look: fstat of what was opened; plain: it is opened with O_NONBLOCK, so
+ * that a FIFO holds nobody up, which is taken away again; prove: stat of an object that was opened through no symlink;
+ * valid: is the caller still there, before its memory is written?
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +45,7 @@
 
 static struct options {
 	bool split, go_on, nosync, idle;
+	bool look, plain, prove, valid;
 	int threads;
 } options = {.threads = 1};
 
@@ -73,14 +77,21 @@ static int64_t serve_open(struct served *served)
 			       .mode = (data->args[2] & O_CREAT) ? data->args[3] & 07777 : 0,
 			       .resolve = RESOLVE_NO_SYMLINKS};
 	struct seccomp_notif_addfd add = {.id = served->call->id, .newfd_flags = data->args[2] & O_CLOEXEC};
-	int fd = (int)syscall(SYS_openat2, served->start, served->path, &how, sizeof(how)), number;
+	struct stat stat;
+	int fd, number;
 
+	how.flags |= options.plain ? O_NONBLOCK : 0;
+	fd = (int)syscall(SYS_openat2, served->start, served->path, &how, sizeof(how));
 	if (fd < 0 && errno == ELOOP) {
 		how.resolve = 0;
 		fd = (int)syscall(SYS_openat2, served->start, served->path, &how, sizeof(how));
 	}
 	if (fd < 0)
 		return -errno;
+	if (options.look && syscall(SYS_fstat, fd, &stat) < 0)
+		fail("fstat");
+	if (options.plain && fcntl(fd, F_SETFL, 0) < 0)
+		fail("F_SETFL");
 	add.srcfd = (unsigned)fd;
 	add.flags = options.split ? 0 : SECCOMP_ADDFD_FLAG_SEND;
 	number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
@@ -107,14 +118,30 @@ static int stat_descriptor(const struct served *served, struct stat *ret)
 	return fstatat(AT_FDCWD, name, ret, 0);
 }
 
+/* stat of an object that is proven to be the one that the path names: opened through no symlink. */
+static int stat_proven(const struct served *served, struct stat *ret)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	int fd = (int)syscall(SYS_openat2, served->start, served->path, &how, sizeof(how));
+	int result = fd < 0 ? -1 : (int)syscall(SYS_fstat, fd, ret);
+
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
 static int64_t serve_stat(struct served *served)
 {
 	const struct seccomp_data *data = &served->call->data;
+	uint64_t id = served->call->id;
 	struct stat stat;
 
-	if ((served->path[0] ? fstatat(served->start, served->path, &stat, (int)data->args[3])
-			     : stat_descriptor(served, &stat)) < 0)
+	if ((!served->path[0]	  ? stat_descriptor(served, &stat)
+	     : options.prove ? stat_proven(served, &stat)
+				  : fstatat(served->start, served->path, &stat, (int)data->args[3])) < 0)
 		return -errno;
+	if (options.valid && ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0)
+		return -ESRCH;
 	return write_back(served, data->args[2], &stat, sizeof(stat));
 }
 
@@ -263,10 +290,16 @@ static bool parse(char *text)
 	if (!options.split && !options.go_on && strcmp(mode, "send") != 0)
 		return false;
 	for (char *word = strtok(NULL, ","); word; word = strtok(NULL, ",")) {
-		if (strcmp(word, "nosync") == 0)
-			options.nosync = true;
-		else if (strcmp(word, "idle") == 0)
-			options.idle = true;
+		bool *flag = strcmp(word, "nosync") == 0  ? &options.nosync
+			     : strcmp(word, "idle") == 0  ? &options.idle
+			     : strcmp(word, "look") == 0  ? &options.look
+			     : strcmp(word, "plain") == 0 ? &options.plain
+			     : strcmp(word, "prove") == 0 ? &options.prove
+			     : strcmp(word, "valid") == 0 ? &options.valid
+							  : NULL;
+
+		if (flag)
+			*flag = true;
 		else if (sscanf(word, "threads=%d", &options.threads) != 1 || options.threads < 1 ||
 			 options.threads > THREADS_MAX)
 			return false;

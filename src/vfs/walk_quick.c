@@ -24,6 +24,12 @@ static int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t res
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* Some C libraries say fstat() as newfstatat(2) with an empty path, which takes the kernel longer. */
+static int stat_of(int fd, struct stat *ret)
+{
+	return (int)syscall(SYS_fstat, fd, ret);
+}
+
 /* Is ERROR, which openat2 gave, the answer to the call and not to the path? */
 static bool is_absent(int error)
 {
@@ -235,7 +241,7 @@ static int look(struct op *op, struct walk *walk, const struct place *place, uns
 	if (fd < 0)
 		return fd == -ELOOP || (walk->slash && fd == -ENOTDIR) || is_absent(fd) ? -EAGAIN : fd;
 	walk->fd = fd;
-	if (fstat(fd, &walk->stat) < 0)
+	if (stat_of(fd, &walk->stat) < 0)
 		return -errno;
 	/* Only the slow road knows its way about procfs. */
 	if (walk->stat.st_dev == op->view->proc_dev || walk_strange_procfs(op, walk, fd, &walk->stat))
@@ -261,7 +267,7 @@ static int open_place(struct op *op, struct walk *walk, const struct place *plac
 	int fd = sys_openat2(place->dirfd, place->name, flags | O_NOCTTY | (add ? O_NONBLOCK : 0), RESOLVE_NO_SYMLINKS);
 	_cleanup_close_ int opened = fd;
 
-	if (fd < 0 || fstat(fd, &walk->stat) < 0)
+	if (fd < 0 || stat_of(fd, &walk->stat) < 0)
 		return -EAGAIN;
 	if (directory ? !S_ISDIR(walk->stat.st_mode) : !S_ISREG(walk->stat.st_mode))
 		return -EAGAIN;
