@@ -68,10 +68,12 @@ _scrim()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word i
 	local policy='-p --profile -c --config -r --rule --hide --mask --append --readonly --deny --help'
+	local store='--json --quiet --provider --key --key-file --key-fd --passfile --askpass --strict-freshness --help'
+	local tree='--recursive --cross-device'
 	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run check explain key help --help --version --'
+		_scrim_words 'run check explain encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
 		return
 	fi
 
@@ -109,13 +111,29 @@ _scrim()
 	--chdir) _scrim_files -d ;;
 	-r | --rule) _scrim_words 'hide show deny mask plain append readonly free env' ;;
 	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") ;;
-	--setenv | --pass-fd | --log-fd) ;;
+	-o | --output | --key-file | --new-key-file | --passfile | --new-passfile) _scrim_files -f ;;
+	--provider) _scrim_words 'openssl sodium' ;;
+	--chunk-size) _scrim_words '4K 8K 16K 32K 64K' ;;
+	--slot-size) _scrim_words '4K 8K' ;;
+	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;
+	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+	--setenv | --pass-fd | --log-fd | --key-fd | --new-key-fd | --drop) ;;
 	*)
 		case ${COMP_WORDS[1]}:$cur in
 		run:-*) _scrim_words "$policy $run --" ;;
 		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
 		explain:-*) _scrim_words "$policy --last --json -n" ;;
 		check:-*) _scrim_words "$policy --json" ;;
+		encrypt:-*) _scrim_words "$store $tree --output --force --chunk-size --slot-size" ;;
+		decrypt:-*) _scrim_words "$store $tree --output --force" ;;
+		cat:-*) _scrim_words "$store --force" ;;
+		info:-*) _scrim_words "$store" ;;
+		verify:-* | compact:-* | accept:-*) _scrim_words "$store $tree" ;;
+		salvage:-*) _scrim_words "$store --output --force" ;;
+		rekey:-*)
+			_scrim_words "$store $tree --force --new-key --new-key-file --new-key-fd --new-passfile --keep-old --drop --full"
+			;;
+		cp:-*) _scrim_words "$store --raw --force" ;;
 		*) _scrim_files -f ;;
 		esac
 		;;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scrim cat: the plaintext of files on standard output. */
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/store_command.h"
@@ -15,9 +12,8 @@ static void cat(struct store_command *c, const char *path)
 {
 	struct errmsg msg = {0};
 	struct output o = {.fd = STDOUT_FILENO, .terminal = isatty(STDOUT_FILENO), .force = c->files.force, .msg = &msg};
-	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	int r = fd < 0 ? errmsg_set(&msg, -errno, "%s: cannot be opened: %s", path, strerror(errno)) :
-			 files_convert_into(&c->files, FILES_DECRYPT, fd, path, output_write, &o, &msg);
+	int fd = store_open_input(path, &msg);
+	int r = fd < 0 ? fd : files_convert_into(&c->files, FILES_DECRYPT, fd, path, output_write, &o, &msg);
 
 	store_report_result(c, path, r, &msg, NULL);
 }

@@ -26,6 +26,12 @@ int cmd_decrypt(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_accept(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_salvage(int argc, char **argv);
+int cmd_rekey(int argc, char **argv);
+int cmd_compact(int argc, char **argv);
+int cmd_cp(int argc, char **argv);
 
 /* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

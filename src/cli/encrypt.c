@@ -58,12 +58,6 @@ static bool own_option(void *data, int opt, const char *argument)
 	}
 }
 
-static void add_sizes(json_t *extra, const struct files_sizes *sizes)
-{
-	json_object_set_new(extra, "size_before", json_integer((json_int_t)sizes->before));
-	json_object_set_new(extra, "size_after", json_integer((json_int_t)sizes->after));
-}
-
 /* One of the files that --key-file names: whoever encrypts a tree with a key that lies in it would lock himself out. */
 static bool is_given_key(const struct store_command *c, const struct files_place *place)
 {
@@ -93,20 +87,13 @@ static int in_place(struct store_command *c, const struct files_place *place, un
 		return FILES_SKIPPED;
 	if (r != FILES_DONE)
 		return r;
-	add_sizes(extra, &sizes);
+	store_add_sizes(extra, &sizes);
 	if (v->direction == FILES_ENCRYPT && !v->warned && !c->json) {
 		v->warned = true;
 		store_say(c, "what stood in the blocks of the old files is not wiped: until it is overwritten it may be recoverable "
 			     "(man scrim-store)");
 	}
 	return r;
-}
-
-static int open_input(const char *path, struct errmsg *msg)
-{
-	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-
-	return fd < 0 ? errmsg_set(msg, -errno, "%s: cannot be opened: %s", path, strerror(errno)) : fd;
 }
 
 /* To a descriptor: standard output, or what is no file. */
@@ -135,14 +122,14 @@ static int to_path(struct converting *v, int in, const char *path, json_t *extra
 	out.dir = dir;
 	r = files_convert_to(&v->c.files, v->direction, in, path, &out, &sizes, msg);
 	if (r == FILES_DONE)
-		add_sizes(extra, &sizes);
+		store_add_sizes(extra, &sizes);
 	return r;
 }
 
 static int to_output(struct converting *v, const char *path, json_t *extra, struct errmsg *msg)
 {
 	_cleanup_close_ int out = -EBADF;
-	int in = open_input(path, msg);
+	int in = store_open_input(path, msg);
 	struct stat st;
 
 	if (in < 0)

@@ -22,6 +22,12 @@ static const struct {
 	{"cat", cmd_cat, "print what is in encrypted files"},
 	{"key", cmd_key, "make, list, change and bring back keys for encrypted files"},
 	{"accept", cmd_accept, "take encrypted files as they are, though they are older"},
+	{"info", cmd_info, "say what encrypted files are; no key is needed"},
+	{"verify", cmd_verify, "read encrypted files and say what is damaged"},
+	{"salvage", cmd_salvage, "save what of a damaged encrypted file is whole"},
+	{"rekey", cmd_rekey, "give encrypted files another key"},
+	{"compact", cmd_compact, "give back what encrypted files do not use of their space"},
+	{"cp", cmd_cp, "copy an encrypted file that is in use, as it is"},
 };
 
 static void usage(FILE *to)

@@ -2,6 +2,7 @@
 #include "cli/store_command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -97,8 +98,8 @@ int store_command_misused(const struct store_command *c, const char *format, ...
 	return EXIT_USAGE;
 }
 
-static int find_keys(void *data, const uint8_t (*ids)[FORMAT_ID], size_t count, const struct store_key **ret_keys, size_t *ret_count,
-		     struct errmsg *msg)
+int store_command_keys(void *data, const uint8_t (*ids)[FORMAT_ID], size_t count, const struct store_key **ret_keys,
+		       size_t *ret_count, struct errmsg *msg)
 {
 	struct store_command *c = data;
 	int r = 0;
@@ -156,7 +157,7 @@ int store_command_start(struct store_command *c)
 		return 1;
 	}
 	c->files.provider = provider;
-	c->files.keys = find_keys;
+	c->files.keys = store_command_keys;
 	c->files.progress = show_progress;
 	c->files.note = say_note;
 	c->files.data = c;
@@ -183,6 +184,20 @@ void store_say(struct store_command *c, const char *format, ...)
 	safe_text(text, safe, sizeof(safe));
 	progress_clear(&c->progress);
 	cli_note("%s", safe);
+}
+
+void store_say_always(struct store_command *c, const char *text)
+{
+	char safe[ERRMSG_MAX];
+
+	safe_text(text, safe, sizeof(safe));
+	progress_clear(&c->progress);
+	puts(safe);
+}
+
+bool store_command_interrupted(void)
+{
+	return caught != 0;
 }
 
 static void print_json(const struct store_command *c, const char *path, const char *result, int error, const char *message, json_t *extra)
@@ -332,6 +347,19 @@ static bool is_binary(const char *text, size_t len)
 	while (from < 3 && from < cut && ((unsigned char)text[from] & 0xc0) == 0x80)
 		from++;
 	return !utf8_is_valid(text + from, cut - from);
+}
+
+int store_open_input(const char *path, struct errmsg *msg)
+{
+	int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd < 0 ? errmsg_set(msg, -errno, "%s: cannot be opened: %s", path, strerror(errno)) : fd;
+}
+
+void store_add_sizes(json_t *extra, const struct files_sizes *sizes)
+{
+	json_object_set_new(extra, "size_before", json_integer((json_int_t)sizes->before));
+	json_object_set_new(extra, "size_after", json_integer((json_int_t)sizes->after));
 }
 
 int output_write(void *data, const void *bytes, size_t len)

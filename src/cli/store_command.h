@@ -77,6 +77,15 @@ int store_command_misused(const struct store_command *c, const char *format, ...
 /* After the options: find the provider, hear signals. 0, or 1: end now with c->status. */
 int store_command_start(struct store_command *c);
 
+/* The hook `keys` of struct files, for DATA a struct store_command: what the options say. */
+int store_command_keys(void *data, const uint8_t (*ids)[FORMAT_ID], size_t count, const struct store_key **ret_keys,
+		       size_t *ret_count, struct errmsg *msg);
+
+/* PATH, or for "-" standard input, open for reading: a descriptor or a negative errno. */
+int store_open_input(const char *path, struct errmsg *msg);
+
+void store_add_sizes(json_t *extra, const struct files_sizes *sizes);
+
 /* How a file ended. EXTRA (may be NULL) is taken over and its members join those of the JSON object. */
 enum outcome { OUTCOME_DONE, OUTCOME_SKIPPED, OUTCOME_PASSED, OUTCOME_FAILED };
 void store_report(struct store_command *c, const char *path, enum outcome outcome, int error, const char *message, json_t *extra);
@@ -86,6 +95,12 @@ void store_report_result(struct store_command *c, const char *path, int result, 
 
 /* Something worth saying once, not about a result. */
 void store_say(struct store_command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, also with --quiet: part of a result, as text of one line. */
+void store_say_always(struct store_command *c, const char *text);
+
+/* Has a signal told us to end? */
+bool store_command_interrupted(void);
 
 /* Call ACT for every file of the paths argv[first...]. What it returns is a result for store_report_result(), unless it is 2:
  * it has reported itself. With -r a summary is said. */

@@ -1,12 +1,15 @@
 # The commands on encrypted files, as we are and as an ordinary user.
-foreach(subject convert fresh)
+add_executable(store_writer integration/store_writer.c)
+target_link_libraries(store_writer PRIVATE scrim_flags scrim_crypt)
+foreach(subject convert check rekey fresh)
   foreach(user "" .user)
     set(option)
     if(user)
       set(option --user)
     endif()
     scrim_test(integration.store_${subject}${user} ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
-      python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/store_${subject}.py ${option} $<TARGET_FILE:scrim>)
+      python3 ${CMAKE_CURRENT_SOURCE_DIR}/integration/store_${subject}.py ${option} $<TARGET_FILE:scrim> $<TARGET_FILE:store_writer>)
     set_tests_properties(integration.store_${subject}${user} PROPERTIES LABELS integration TIMEOUT 300)
   endforeach()
 endforeach()
+scrim_unit(store_hold LINK scrim_crypt)

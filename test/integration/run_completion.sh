@@ -27,6 +27,14 @@ expect() { # WANTED WORD...
 for option in $("$scrim" run --help | sed 's/(.*)//' | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u); do
 	expect "$option" scrim run -
 done
+for command in encrypt decrypt cat info verify salvage rekey compact cp; do
+	options=$("$scrim" $command --help | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u)
+	[ "$(wc -w <<<"$options")" -ge 8 ] || { echo "FAILED: $command --help names few options"; failed=1; }
+	for option in $options; do
+		[ "$command $option" = "rekey --new-" ] || expect "$option" scrim $command -
+	done
+	expect $command scrim ''
+done
 for option in $("$scrim" key --help | grep -oE -- '--[a-z-]+[a-z]' | sort -u); do
 	found=
 	for word in new import list show passwd export recovery rm; do

@@ -49,9 +49,9 @@ class Place:
         done = subprocess.run([self.scrim, command, *keys, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=LIMIT, **kwargs)
         error = done.stderr.decode(errors="replace")
-        if done.returncode != status or (text is not None and text not in error):
+        if (status is not None and done.returncode != status) or (text is not None and text not in error):
             raise AssertionError(f"scrim {command} {args}: status {done.returncode}, wanted {status}; wanted on standard"
-                                 f" error: {text!r}\n{error}")
+                                 f" error: {text!r}\n{error}{done.stdout[:1000]!r}")
         self.error = error
         return done.stdout
 

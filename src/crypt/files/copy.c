@@ -33,18 +33,23 @@ static bool is_zero(const uint8_t *bytes, size_t len)
 /* The data [*ret_begin, *ret_end) that comes next at or behind FROM, of SIZE bytes. 0: none. */
 static int next_data(int fd, uint64_t from, uint64_t size, uint64_t *ret_begin, uint64_t *ret_end)
 {
-	off_t data = from < size ? lseek(fd, (off_t)from, SEEK_DATA) : (errno = ENXIO, -1), hole;
+	while (from < size) {
+		off_t data = lseek(fd, (off_t)from, SEEK_DATA), hole;
 
-	if (data < 0 && errno == ENXIO)
-		return 0;
-	if (data < 0 && errno != EINVAL && errno != EOPNOTSUPP)
-		return -errno;
-	if (data < 0)
-		data = (off_t)from; /* a file system that cannot tell */
-	hole = lseek(fd, data, SEEK_HOLE);
-	*ret_begin = (uint64_t)data;
-	*ret_end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
-	return *ret_begin < *ret_end;
+		if (data < 0 && errno == ENXIO)
+			return 0;
+		if (data < 0 && errno != EINVAL && errno != EOPNOTSUPP)
+			return -errno;
+		if (data < 0)
+			data = (off_t)from; /* a file system that cannot tell */
+		hole = lseek(fd, data, SEEK_HOLE);
+		*ret_begin = (uint64_t)data;
+		*ret_end = hole < 0 || (uint64_t)hole > size ? size : (uint64_t)hole;
+		if (*ret_begin < *ret_end)
+			return 1;
+		from = *ret_begin; /* data no longer: somebody punched it between the two calls */
+	}
+	return 0;
 }
 
 static ssize_t read_some(const struct files *files, int fd, void *bytes, size_t len, uint64_t offset, bool seekable)
@@ -210,32 +215,51 @@ static int put_sink(struct target *t, const uint8_t *bytes, size_t len, uint64_t
 	return r;
 }
 
+static int copy_range(const struct files *files, struct store *from, uint64_t at, uint64_t end, struct target *t, uint8_t *piece)
+{
+	uint64_t size = store_size(from);
+
+	while (at < end) {
+		size_t want = PIECE - at % PIECE < end - at ? (size_t)(PIECE - at % PIECE) : (size_t)(end - at);
+		ssize_t n = store_read(from, piece, want, at);
+		int r = n < 0 ? (int)n : n == 0 ? -EIO : t->put(t, piece, (size_t)n, at);
+
+		if (r == 0)
+			r = files_progress(files, at + (uint64_t)n, size);
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 /* All data of a store, in order. */
 static int each_piece(const struct files *files, struct store *from, struct target *t)
 {
-	uint64_t at = 0, begin, end, size = store_size(from);
+	uint64_t at = 0, begin, end;
 	PIECE_BUFFER(piece);
 	int r = 0;
 
-	while (at < size) {
+	while (r == 0 && at < store_size(from)) {
 		r = store_seek_data(from, at, &begin);
 		if (r == 0)
 			r = store_seek_hole(from, begin, &end);
-		if (r < 0)
-			break;
-		for (at = begin; at < end;) {
-			size_t want = PIECE - at % PIECE < end - at ? (size_t)(PIECE - at % PIECE) : (size_t)(end - at);
-			ssize_t n = store_read(from, piece, want, at);
-
-			r = n < 0 ? (int)n : n == 0 ? -EIO : t->put(t, piece, (size_t)n, at);
-			if (r == 0)
-				r = files_progress(files, at + (uint64_t)n, size);
-			if (r < 0)
-				return r;
-			at += (uint64_t)n;
-		}
+		if (r == 0)
+			r = copy_range(files, from, begin, end, t, piece);
+		at = r == 0 ? end : at;
 	}
 	return r == -ENXIO ? 0 : r; /* nothing but a hole to the end */
+}
+
+int copy_store_range(const struct files *files, struct store *from, uint64_t begin, uint64_t end, int to)
+{
+	struct target t = {.put = put_file, .fd = to};
+	struct store_info info;
+	PIECE_BUFFER(piece);
+
+	store_get_info(from, &info);
+	t.chunk = UINT64_C(1) << info.chunk_shift;
+	return copy_range(files, from, begin, end, &t, piece);
 }
 
 int copy_from_store(const struct files *files, struct store *from, int fd)
@@ -296,7 +320,11 @@ int copy_file(const struct files *files, int from, int to, uint64_t size)
 		for (at = begin; at < end;) {
 			ssize_t n = read_some(files, from, piece, end - at < PIECE ? (size_t)(end - at) : PIECE, at, true);
 
-			r = n < 0 ? (int)n : n == 0 ? -ESTALE : write_all(to, piece, (size_t)n, at);
+			if (n == 0) {
+				size = at; /* it was cut meanwhile */
+				break;
+			}
+			r = n < 0 ? (int)n : write_all(to, piece, (size_t)n, at);
 			if (r == 0)
 				r = files_progress(files, at + (uint64_t)n, size);
 			if (r < 0)

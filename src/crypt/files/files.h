@@ -153,3 +153,43 @@ int files_walk(const struct files_walk *walk, const char *path, struct errmsg *m
 
 /* The directory of PATH, opened, and its last component, which points into PATH; "." where PATH ends in a slash or dots. */
 int files_split(const char *path, int *ret_dir, const char **ret_name, struct errmsg *msg);
+
+/* Damage, as store_verify() tells it or of a slot. */
+struct files_damage {
+	const char *what;     /* "chunk", "node", "slot" */
+	uint64_t offset, len; /* of the plaintext; len 0: none of it */
+	uint64_t place;       /* where in the file the piece stands */
+};
+typedef void (*files_found)(void *data, const struct files_damage *damage);
+
+/* Read all of the encrypted file behind FD (taken over); FOUND is called for each piece that does not authenticate. How many
+ * there are, or a negative errno: -EBADMSG when nothing of it can be had. */
+int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data, struct errmsg *msg);
+
+struct files_saved {
+	uint64_t size; /* of the plaintext */
+	uint64_t lost; /* bytes of it, which are holes */
+};
+
+/* What authenticates of the encrypted file behind FD (taken over) into a new plain file at OUT; FOUND is told what does not, in order
+ * and joined. */
+int files_salvage(const struct files *files, int fd, const char *path, const struct files_place *out, files_found found,
+		  void *data, struct files_saved *ret_saved, struct errmsg *msg);
+
+/* Wrap the file's key for NEW_KEY too. Returns enum files_result. */
+int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key, struct errmsg *msg);
+/* Behind that, drop the wraps for the COUNT IDS; KEPT, without whose wrap nothing is dropped, is none of them. Returns enum files_result. */
+int files_rekey_drop(const struct files *files, const struct files_place *place, const uint8_t *kept,
+		     const uint8_t (*ids)[FORMAT_ID], size_t count, struct errmsg *msg);
+/* Encrypt anew with a new key of the file, wrapped for the key for new files alone, in place. */
+int files_rekey_full(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg);
+
+/* Give space back. Sizes are those on the disk. */
+int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg);
+
+/*
+ * Copy the encrypted file behind FD (taken over) as it is, without a key, also while it is written: one of its versions, whole. Writers
+ * leave its pages alone meanwhile (store_hold()); where they cannot be told to it is tried until none has written.
+ */
+int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out, struct files_sizes *ret_sizes,
+		   struct errmsg *msg);

@@ -20,7 +20,9 @@ int copy_store(const struct files *files, struct store *from, struct store *to);
 /* All of the store, or of the file, into SINK; holes as zeros. */
 int copy_store_into(const struct files *files, struct store *from, files_sink sink, void *data);
 int copy_file_into(const struct files *files, int fd, files_sink sink, void *data);
-/* The bytes of one file into another, keeping holes. */
+/* The bytes [BEGIN, END) of a store, no hole among them, into the same place of a file. */
+int copy_store_range(const struct files *files, struct store *from, uint64_t begin, uint64_t end, int to);
+/* The bytes of one file into another, keeping holes; what is missing at the end is left a hole. */
 int copy_file(const struct files *files, int from, int to, uint64_t size);
 
 /* attributes.c */

@@ -65,6 +65,8 @@ static int cut_end(struct store *s)
 	space_cut(s, m.end);
 	s->changed = true;
 	r = store_commit(s, true);
+	if (r == 0 && space_is_held(s))
+		r = -EBUSY;
 	if (r == 0)
 		r = s->env.io->resize(s->env.handle, m.end << FORMAT_PAGE_SHIFT);
 	return r;

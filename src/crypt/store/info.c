@@ -18,6 +18,8 @@ void store_get_info(const struct store *s, struct store_info *ret_info)
 		.is_inline = s->meta.flags & META_INLINE,
 		.sealed = s->meta.flags & META_SEALED,
 		.fell_back = s->fell_back,
+		.newest_slot = s->newest_slot,
+		.spare_damaged = s->spare_damaged,
 		.sequence = s->meta.sequence,
 		.size = s->meta.size,
 		.total_pages = s->meta.total_pages,

@@ -89,6 +89,7 @@ struct store {
 	bool just_made; /* and nothing else either: while is_new */
 	bool is_first;  /* the version that was opened was the first one */
 	bool fell_back;
+	bool spare_damaged; /* store_info */
 
 	/* What is on the disk. */
 	uint8_t *seen[2];       /* both slots as last read or written (rule 9) */
@@ -200,6 +201,9 @@ int space_take(struct store *s, uint64_t n, uint64_t *ret_page);
 /* Pages that the version in memory no longer refers to. */
 void space_drop(struct store *s, uint64_t page, uint64_t n);
 bool space_is_fresh(const struct store *s, uint64_t page);
+/* Does a copier need pages that no slot refers to any more? To be asked when the slots are as they will be: who begins later
+ * sees them. */
+bool space_is_held(const struct store *s);
 /* The version in memory has become durable. */
 void space_durable(struct store *s);
 /* The free extents for the meta, at most MAX. */

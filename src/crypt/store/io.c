@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypt/store/lock.h"
+
 static ssize_t file_pread(void *handle, void *bytes, size_t len, uint64_t offset)
 {
 	ssize_t n = pread(*(int *)handle, bytes, len, (off_t)offset);
@@ -73,7 +75,13 @@ static int file_next_data(void *handle, uint64_t *offset)
 	return 0;
 }
 
+static bool file_held(void *handle)
+{
+	return store_is_held(*(int *)handle);
+}
+
 const struct store_io store_io_file = {
+	.held = file_held,
 	.pread = file_pread,
 	.pwrite = file_pwrite,
 	.sync = file_sync,

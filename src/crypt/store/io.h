@@ -2,6 +2,7 @@
 /* What a store is written to: a file, or in the tests a disk that loses, tears and reorders. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,9 @@ struct store_io {
 	/* From *OFFSET on to where there is data: as lseek(2) SEEK_DATA, -ENXIO when there is none; other errors leave *OFFSET.
 	 * May be NULL. */
 	int (*next_data)(void *handle, uint64_t *offset);
+	/* Does somebody copy the file, who needs the pages of the version that stood when he began (store_hold())? May be NULL:
+	 * nobody does. */
+	bool (*held)(void *handle);
 };
 
 /* A file: HANDLE is a pointer to its descriptor, an int. */

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 
 #define LOCK_BYTE (INT64_MAX - 1)
+#define HOLD_BYTE (INT64_MAX - 2)
 
 static void cleanup_closedir(DIR **dir)
 {
@@ -90,6 +91,20 @@ static void find_holder(int fd, struct lock_holder *ret_holder)
 		ret_holder->command[n > 0 ? strcspn(ret_holder->command, "\n") : 0] = '\0';
 		return;
 	}
+}
+
+int store_hold(int fd)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = HOLD_BYTE, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+bool store_is_held(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = HOLD_BYTE, .l_len = 1};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 int store_lock(int fd, bool write, struct lock_holder *ret_holder)

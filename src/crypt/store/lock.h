@@ -17,3 +17,13 @@ struct lock_holder {
  * 0; -EBUSY with *RET_HOLDER; or a negative errno. File systems without locks (-ENOLCK, -EOPNOTSUPP): the caller decides.
  */
 int store_lock(int fd, bool write, struct lock_holder *ret_holder);
+
+/*
+ * Have the pages of the version that stands now, and of every later one, left alone until FD (any access mode) is closed. A
+ * writer may go on: it uses other pages. For a copy of a file in use: hold, then read the slots, then the rest. 0 or a
+ * negative errno.
+ */
+int store_hold(int fd);
+
+/* Does another description hold the file? False also where it cannot be told. */
+bool store_is_held(int fd);

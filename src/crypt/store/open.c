@@ -115,7 +115,7 @@ static int named_are_whole(struct store *s, const struct candidate *c, int which
 	uint8_t *bytes;
 	int r = 0;
 
-	if (c->meta.flags & META_SEALED || !RULE(6))
+	if (c->meta.flags & META_SEALED || s->mode == STORE_SALVAGE || !RULE(6))
 		return 0;
 	adopt(s, c, which);
 	bytes = malloc(s->chunk_size);
@@ -304,6 +304,11 @@ static int find_version(struct store *s, const struct store_layout *layout)
 	}
 	if (r == 0)
 		r = open_existing(s, o, layout);
+	if (r == 0 && !s->is_new) {
+		int spare = !s->newest_slot, error = o->slots[spare].error;
+
+		s->spare_damaged = error < 0 && error != -ENOKEY && !slot_is_zero(o->bytes[spare], slot_size(s));
+	}
 	for (int i = 0; r == 0 && i < 2; i++) {
 		s->seen[i] = malloc(slot_size(s));
 		if (!s->seen[i])

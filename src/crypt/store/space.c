@@ -163,14 +163,22 @@ void space_drop(struct store *s, uint64_t page, uint64_t n)
 	s->meta.used_pages -= n;
 }
 
+bool space_is_held(const struct store *s)
+{
+	return s->env.io->held && s->env.io->held(s->env.handle);
+}
+
 void space_durable(struct store *s)
 {
-	for (uint32_t i = 0; i < s->quarantine.count; i++) {
+	bool held = s->quarantine.count > 0 && RULE(41) && space_is_held(s);
+
+	for (uint32_t i = 0; i < s->quarantine.count && !held; i++) {
 		struct extent *e = ring_at(&s->quarantine, i);
 
 		ring_add(&s->free, STORE_FREE, e->page, e->count);
 	}
-	ring_clear(&s->quarantine);
+	if (!held)
+		ring_clear(&s->quarantine);
 	s->fresh_count = 0;
 	s->fresh_overflow = false;
 }
@@ -189,6 +197,8 @@ uint16_t space_note(const struct store *s, struct extent *extents, unsigned max)
 
 int space_load(struct store *s, const struct extent *extents, unsigned n)
 {
+	if (RULE(41) && space_is_held(s))
+		return 0; /* they belonged to versions before this one; found again by a scan */
 	for (unsigned i = 0; i < n; i++)
 		ring_add(&s->free, STORE_FREE, extents[i].page, extents[i].count);
 	return 0;
@@ -255,7 +265,7 @@ int space_scan(struct store *s)
 	uint64_t size;
 	int r;
 
-	if (s->quarantine.count > 0 || s->changed || !s->durable)
+	if (s->quarantine.count > 0 || s->changed || !s->durable || space_is_held(s))
 		return -EBUSY;
 	r = s->env.io->size(s->env.handle, &size);
 	if (r < 0)
@@ -326,7 +336,7 @@ void space_tidy(struct store *s)
 	waste = has > needs ? has - needs : 0;
 	if (waste < WASTE && waste < (has + 3) / 4)
 		return;
-	if (space_lost(s) > 0)
+	if (s->free.pages + s->quarantine.pages < waste)
 		space_scan(s);
 	space_punch(s);
 }

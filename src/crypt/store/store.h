@@ -43,7 +43,8 @@ struct store_env {
 	struct crew *crew; /* who helps where many chunks are read or written; NULL: nobody. IO must then be thread safe */
 };
 
-enum store_mode { STORE_READ, STORE_WRITE };
+/* STORE_SALVAGE: reading, of the newest slot that authenticates, whatever is damaged below it. */
+enum store_mode { STORE_READ, STORE_WRITE, STORE_SALVAGE };
 
 /*
  * How a new file is laid out; zeros mean the defaults: slots of 4 KiB, chunks of 16 KiB. JUST_MADE: the caller made the file a
@@ -72,7 +73,9 @@ struct store_info {
 	uint8_t slot_shift, chunk_shift;
 	bool is_new;      /* not a byte of it is on the disk yet */
 	bool is_inline, sealed;
+	int newest_slot;  /* where the version stands; -1: nowhere yet */
 	bool fell_back;   /* the newest version was not whole: the one before it stands */
+	bool spare_damaged; /* the other slot does not authenticate: beside a sealed version damage, else a crash did it perhaps */
 	uint64_t sequence;
 	uint64_t size;
 	uint64_t total_pages, used_pages, free_pages;
