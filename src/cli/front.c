@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/summary.h"
 #include "intercept/filter/filter.h"
+#include "lazy/lazy.h"
 
 /* How long the end of the supervisor is awaited when something was refused: so that the log is there to be read. */
 #define LOG_WAIT_MS 300
@@ -270,6 +271,7 @@ int front_run(struct front_config *config)
 
 	signal_state_save(&original);
 	config->supervisor.launch.original_signals = &original;
+	config->supervisor.before_start = lazy_seal;
 	if (config->die_with_parent) {
 		pid_t parent = getppid();
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -278,6 +280,7 @@ int front_run(struct front_config *config)
 	}
 
 	front.supervisor = start_supervisor(config, &front.socket);
+	lazy_seal();
 	if (front.supervisor < 0) {
 		cli_error("cannot start the supervisor: %s", strerror(-front.supervisor));
 		return EXIT_SCRIM_FAILED;

@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <jansson.h>
 
 #include "base/cleanup.h"
 #include "intercept/filter/filter.h"
@@ -36,27 +35,33 @@ static unsigned filter_needs(const struct view *view)
 /* {"mediated": {"openat": 12, ...}, "steer": {...}}: for tests, which assert that nothing passed unmediated. */
 static int write_stats(const char *path, const struct workers *workers, struct steer *steer)
 {
-	json_t *all = json_object(), *mediated = json_object();
 	struct steer_stats stats;
-	int error = 0;
+	const char *comma = "";
+	FILE *out = fopen(path, "we");
 
+	if (!out)
+		return -errno;
+	fputs("{\n \"mediated\": {", out);
 	for (size_t i = 0; i < syscall_table_len; i++) {
 		uint64_t count = syscall_table[i].name ? workers_count(workers, syscall_table[i].nr) : 0;
 
-		if (count)
-			json_object_set_new(mediated, syscall_table[i].name, json_integer((json_int_t)count));
+		if (!count)
+			continue;
+		fprintf(out, "%s\n  \"%s\": %llu", comma, syscall_table[i].name, (unsigned long long)count);
+		comma = ",";
 	}
 	steer_get_stats(steer, &stats);
-	json_object_set_new(all, "mediated", mediated);
-	json_object_set_new(all, "steer",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)stats.calls, "execs",
-				      (json_int_t)stats.execs, "lent", (json_int_t)stats.lent, "busy", (json_int_t)stats.busy, "died",
-				      (json_int_t)stats.died, "killed", (json_int_t)stats.killed, "signals_held",
-				      (json_int_t)stats.signals_held, "restarts", (json_int_t)stats.restarts));
-	if (json_dump_file(all, path, JSON_INDENT(1)) < 0)
-		error = -EIO;
-	json_decref(all);
-	return error;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} steered[] = {{"calls", stats.calls},   {"execs", stats.execs},   {"lent", stats.lent},
+		       {"busy", stats.busy},     {"died", stats.died},     {"killed", stats.killed},
+		       {"signals_held", stats.signals_held}, {"restarts", stats.restarts}};
+	fputs("\n },\n \"steer\": {", out);
+	for (size_t i = 0; i < ARRAY_LEN(steered); i++)
+		fprintf(out, "%s\n  \"%s\": %llu", i ? "," : "", steered[i].name, (unsigned long long)steered[i].value);
+	fputs("\n }\n}\n", out);
+	return fclose(out) == 0 ? 0 : -EIO;
 }
 
 /*
@@ -138,6 +143,8 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	error = filter_build(filter_needs(view), &program, msg);
 	if (error)
 		return error;
+	if (config->before_start)
+		config->before_start();
 	launch_config.guard = guard;
 	launch_config.filter = program;
 	launch_config.proven = true;

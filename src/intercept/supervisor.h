@@ -12,6 +12,7 @@ struct supervisor_config {
 	struct launch_config launch; /* guard and filter are filled in by the supervisor */
 	struct log *log;	     /* not started yet; may be NULL */
 	struct run_counters *counters;
+	void (*before_start)(void);  /* NULL, or called when all is prepared, before the command comes to be */
 	unsigned workers;	     /* 0: as many as fit the machine */
 	const char *stats_file;	     /* NULL, or where the counts of mediated calls are written as JSON at the end (tests) */
 };

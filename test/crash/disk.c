@@ -324,10 +324,10 @@ static int sim_punch(void *handle, uint64_t offset, uint64_t len)
 		return -EOPNOTSUPP;
 	if (chance(d, d->faults.fail_write))
 		return -EIO;
-	for (uint64_t at = offset; at < offset + len; at += BLOCK)
-		if (block_at(d, at, false)) {
-			put(d, zeros, BLOCK, at);
-			block_at(d, at, false)->hole = true;
+	for (struct block *b = d->all; b; b = b->all)
+		if (b->index * BLOCK >= offset && b->index * BLOCK - offset < len) {
+			put(d, zeros, BLOCK, b->index * BLOCK);
+			b->hole = true;
 		}
 	return 0;
 }

@@ -2,11 +2,12 @@
 """The contract of the command line: statuses, messages, descriptors, environment, directories, signals inherited."""
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
 
-from run_support import DEADLINE, HOME, SCRIM, STUB, environment, expect, main, rules, run
+from run_support import DEADLINE, HOME, SCRIM, STUB, environment, expect, main, rules, run, start
 
 
 def scrim(*args, **kwargs):
@@ -150,6 +151,46 @@ def test_chdir():
     expect((p.returncode, p.stderr),
            (125, b"scrim: cannot change to directory /nonexistent: No such file or directory\n"))
     expect(run("pwd", cwd="/usr/bin").stdout, b"/usr/bin\n")
+
+
+LIBRARIES = re.compile(r"/lib(crypto|sodium|pcre2-8|jansson)\.so")
+
+
+def test_libraries():
+    """A run loads no library that its rules do not need, and none at all once the command could put one in its place."""
+    with open(SCRIM, "rb") as f:
+        if b"__asan_" in f.read():
+            return  # what is tested here is how a release is linked
+    with tempfile.TemporaryDirectory(prefix="scrim-run-") as work:
+        secret = os.path.join(work, "secret")
+        with open(secret, "w") as f:
+            f.write("password = x\n")
+
+        told = os.path.join(work, "told")
+        p = run("true", env=environment(LD_DEBUG="files", LD_DEBUG_OUTPUT=told))
+        expect((p.returncode, p.stderr), (0, b""))
+        for name in os.listdir(work):
+            if name.startswith("told."):
+                with open(os.path.join(work, name)) as f:
+                    text = f.read()
+                expect(("libc.so" in text, LIBRARIES.findall(text)), (True, []), name)
+
+        def loaded(*arguments):
+            """By the supervisor, whose maps only root may read."""
+            p = start(*arguments, "sh", "-c", f"cat {secret}; read line", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            shown = p.stdout.readline()
+            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+                supervisor = int(f.read().split()[0])
+            with open(f"/proc/{supervisor}/maps") as f:
+                found = set(LIBRARIES.findall(f.read()))
+            p.communicate(b"\n", timeout=DEADLINE)
+            return found, shown
+
+        if os.getuid() == 0:
+            expect(loaded(), (set(), b"password = x\n"))
+            expect(loaded("-r", f"mask {secret} redact=x"), ({"pcre2-8"}, b"password = [redacted]\n"))
+        p = run("cat", "/dev/scrim")
+        expect((p.returncode, b'"mode": "enforce"' in p.stdout), (0, True), "the view's state needs none")
 
 
 def test_signals_inherited():

@@ -336,7 +336,7 @@ void space_tidy(struct store *s)
 	waste = has > needs ? has - needs : 0;
 	if (waste < WASTE && waste < (has + 3) / 4)
 		return;
-	if (s->free.pages + s->quarantine.pages < waste)
+	if (space_lost(s) > 0)
 		space_scan(s);
 	space_punch(s);
 }

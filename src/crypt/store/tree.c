@@ -249,10 +249,18 @@ int tree_get(struct store *s, uint8_t level, uint64_t index, struct entry *ret_e
 /* The root's entries become those of one node: a level more. */
 static int grow(struct store *s)
 {
+	bool empty = true;
 	struct node *n;
 
 	if (s->meta.height == FORMAT_MAX_HEIGHT)
 		return -EFBIG;
+	for (unsigned i = 0; i < s->slot->root_entries && empty; i++)
+		empty = s->meta.root[i].page == 0 && !(s->meta.height > 0 && find(s, s->meta.height, i));
+	if (empty) { /* nothing that a node would hold */
+		s->meta.height++;
+		s->changed = true;
+		return 0;
+	}
 	if (s->node_count >= s->node_limit) {
 		int r = evict(s);
 
