@@ -70,6 +70,24 @@ def test_strict_changes_nothing(place):
     expect(open(path, "rb").read(), b"one", "decrypted")
 
 
+def test_rekey(place):
+    """A version that a command makes of the same file: the one before it is older."""
+    path = place.file("f", b"content")
+    place.run("encrypt", path)
+    old = open(path, "rb").read()
+    place.run("rekey", "--new-key-file", place.other, "--keep-old", path)
+    check(place, path, b"content", False)
+    with open(path, "wb") as file:
+        file.write(old)
+    check(place, path, b"content", True)
+    # Changed again, it is still not what was written last.
+    place.run("verify", path, text=OLDER)
+    place.run("accept", "-r", place.path)
+    check(place, path, b"content", False)
+    place.run("rekey", "--new-key-file", place.other, "--keep-old", path)
+    check(place, path, b"content", False)
+
+
 def test_output_is_recorded(place):
     path, out = place.file("f", b"content"), place.name("out")
     place.run("encrypt", path, "-o", out)

@@ -16,9 +16,9 @@
 
 #define SLACK 9000
 /* Every one; where a sanitizer makes it ten times as long, some. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BIT_STEP 13
-#define LENGTH_STEP 7
+#ifdef SCRIM_SANITIZED
+#define BIT_STEP 61
+#define LENGTH_STEP 37
 #else
 #define BIT_STEP 1
 #define LENGTH_STEP 1

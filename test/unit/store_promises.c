@@ -510,7 +510,9 @@ static void small_memory(void **state)
 		assert_int_equal(store_compact(s), 0);
 		assert_int_equal(store_seal(s), 0);
 		store_free(s);
+#ifndef SCRIM_SANITIZED /* whose memory cannot be asked for */
 		assert_true(peak_memory > 5 << 20); /* it was a test */
+#endif
 		assert_true(peak_memory < 8 << 20);
 		close(fd);
 	}
@@ -619,7 +621,8 @@ static void wild_metas(void **state)
 		m.root[i] = (struct entry){.page = 2 + i, .len = 4096};
 	meta_encode(format_slot_find(12), &m, NULL, body);
 	assert_int_equal(meta_decode(format_slot_find(12), 12, body, &back, &inline_bytes), 0);
-	assert_memory_equal(&back, &m, sizeof(m));
+	meta_encode(format_slot_find(12), &back, NULL, wild);
+	assert_memory_equal(wild, body, sizeof(body));
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		memcpy(wild, body, sizeof(wild));
 		for (unsigned k = 0; k < changes[i].bytes; k++)
