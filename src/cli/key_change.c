@@ -168,25 +168,31 @@ int key_passwd(const struct key_arguments *a)
 	return key_finish(r, &msg);
 }
 
-/* The id, for the question, also of a file that is damaged. */
-static void describe(const struct key_arguments *a, char *ret_text, size_t size)
+/* The id, for the question, also of a file that is damaged. -ENOENT: there is none. */
+static int describe(const struct key_arguments *a, char *ret_text, size_t size, struct errmsg *msg)
 {
 	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
+	struct errmsg why = {0};
 	char id[KEK_ID_TEXT] = "";
+	int r = keys_load_file(a->name, &file, &why);
 
-	if (keys_load_file(a->name, &file, NULL) == 0)
+	if (r == -ENOENT)
+		return errmsg_set(msg, r, "%s", why.text);
+	if (r == 0)
 		kek_id_text(file->id, id);
 	snprintf(ret_text, size, "%s (%s%s)", a->name, id[0] ? "id " : "not readable", id);
+	return 0;
 }
 
 static int rm(const struct key_arguments *a, struct errmsg *msg)
 {
 	char dir[PATH_MAX], what[256], question[512];
 	_cleanup_close_ int dir_fd = -EBADF;
-	int r = keys_directory(false, dir, sizeof(dir), &dir_fd, msg);
+	int r = describe(a, what, sizeof(what), msg);
 
+	if (r == 0)
+		r = keys_directory(false, dir, sizeof(dir), &dir_fd, msg);
 	if (r == 0 && !a->force) {
-		describe(a, what, sizeof(what));
 		snprintf(question, sizeof(question), "remove key %s? Without a recovery key, what is encrypted for it is lost. [y/N] ", what);
 		r = prompt_yes(question);
 		if (r == -ENOTTY)

@@ -79,18 +79,24 @@ static int ask(int fd, const char *question, bool echo, struct buffer *answer)
 	for (size_t i = 0; i < FROM_OUTSIDE; i++)
 		sigaddset(&held, signals[i]);
 	sigprocmask(SIG_BLOCK, &held, &mask);
+	/* What the process ignores goes on being ignored. */
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		sigaction(signals[i], &noting, &before[i]);
+		if (sigaction(signals[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
+			sigaction(signals[i], &noting, NULL);
 	if (tcsetattr(fd, TCSAFLUSH, &quiet) < 0)
 		r = -errno;
+	bool changed = r == 0;
+	/* In the background that has stopped the process; if it may not be stopped nothing will ever be typed for it. */
+	if (changed && tcgetpgrp(fd) != getpgrp())
+		r = -EIO;
 	if (r == 0) {
 		put(fd, question);
 		r = read_line(fd, &mask, answer);
 		if (!echo)
 			put(fd, "\n");
-		while (tcsetattr(fd, TCSAFLUSH, &usual) < 0 && errno == EINTR && caught != SIGTTOU)
-			;
 	}
+	while (changed && tcsetattr(fd, TCSAFLUSH, &usual) < 0 && errno == EINTR && caught != SIGTTOU)
+		;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		sigaction(signals[i], &before[i], NULL);
 	sigprocmask(SIG_SETMASK, &mask, NULL);

@@ -319,6 +319,36 @@ def test_prompt_and_stop():
     assert status == 0, status
 
 
+def test_prompt_in_the_background():
+    """Where it can be neither asked nor stopped it ends."""
+    home = Home()
+    home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), *CHEAP)
+    pid, master = pty.fork()
+    if pid == 0:
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+            os.execve(SCRIM, [SCRIM, "key", "recovery", "work"], home.environment)
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                os._exit(os.waitstatus_to_exitcode(status) & 255)
+            time.sleep(0.01)
+        os._exit(99)
+    while True:
+        try:
+            if not os.read(master, 4096):
+                break
+        except OSError:
+            break
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    assert os.waitstatus_to_exitcode(status) == 1, status
+
+
 def test_recovery_brings_the_key_back():
     home = Home()
     passphrase = home.file("pass", "correct horse\n")
@@ -559,7 +589,8 @@ def test_rm():
     assert os.listdir(home.keys) == []
     home.file(".config/scrim/keys/bad.key", "rubbish")
     home.run("rm", "bad", "--force")
-    home.run("rm", "bad", "--force", status=1)
+    _, err = home.run("rm", "bad", "--force", status=1)
+    assert "there is no key bad" in err
 
 
 def test_wrong_usage():

@@ -222,6 +222,10 @@ int key_dir_remove(int dir_fd, const char *name)
 
 	if (locked < 0)
 		return locked;
+	/* What a process that died left of it as well: there is a key in it. */
+	file_name(name, ".", SUFFIX ".new", file);
+	if (unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT)
+		return -errno;
 	file_name(name, "", SUFFIX, file);
 	if (unlinkat(dir_fd, file, 0) < 0)
 		return -errno;
