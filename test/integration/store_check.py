@@ -2,6 +2,7 @@
 """scrim info, verify and salvage, and what the other commands do with damage."""
 import os
 import random
+import subprocess
 
 from store_support import expect, main
 
@@ -188,6 +189,25 @@ def test_salvage(place):
             holes_of(place, path, out, large, what[0]["length"])
     if nodes < 3:
         raise AssertionError(f"{nodes} nodes")
+
+
+def test_salvage_newest(place):
+    """A version that was not sealed and of which a page is damaged: reading takes the one before, salvage what is left of it."""
+    path, out = encrypted(place, "f", bytes(30 * CHUNK)), place.name("out")
+    fell_back = 0
+    for _ in range(3):
+        subprocess.run([place.libraries[0], path, place.key, "0.05"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        content, stored = place.run("cat", path), read(path)
+        for page in range(2, len(stored) // 4096):
+            place.file("f", stored)
+            flip(path, page * 4096 + 7)
+            if fell_back < 6 and place.json("info", path)[0]["content"]["fell_back"]:
+                fell_back += 1
+                place.run("cat", path, status=None, text="its newest version was not whole; the one before it stands")
+                holes_of(place, path, out, content, CHUNK)
+        place.file("f", stored)
+    if not fell_back:
+        raise AssertionError("it never fell back")
 
 
 def test_not_readable(place):

@@ -6,6 +6,7 @@ import os
 import pty
 import random
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -361,6 +362,20 @@ def test_changed_meanwhile(place):
         expect(now == content[:1000] + b"changed!" + content[1008:], True, f"turn {turn}: what was written; {error}")
     if not refused:
         raise AssertionError("nothing was ever noticed")
+
+
+def test_interrupted(place):
+    """A signal ends it, and nothing is left."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = subprocess.Popen([place.scrim, "encrypt", "--key-file", place.key, "-", "-o", place.name("out")],
+                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write(bytes(1 << 20))
+        process.stdin.flush()
+        time.sleep(0.1)
+        process.send_signal(number)
+        expect(process.wait(), -number, "status")
+        process.stdin.close()
+        expect((os.path.exists(place.name("out")), place.leftovers()), (False, []), "what is left")
 
 
 def test_terminal(place):

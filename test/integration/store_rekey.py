@@ -242,6 +242,49 @@ def test_killed(place):
     everywhere(place, "decrypt", lambda: put("stored"), command, judge, decrypt)
 
 
+def count_of(place, call, wanted, arguments):
+    """As which of its calls of this name the command makes the one with WANTED in its arguments."""
+    trace = place.name("trace")
+    subprocess.run(["strace", "-o", trace, "-e", f"trace={call}", *arguments], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    lines = [line for line in open(trace) if line.startswith(call + "(")]
+    return next(i for i, line in enumerate(lines, 1) if wanted in line)
+
+
+def test_named_temporary(place):
+    """A file system without files that have no name: a temporary one, removed on failure and by the next run."""
+    content = random.Random(8).randbytes(5 * CHUNK)
+    path = place.file("f", content)
+    command = [place.scrim, "encrypt", "-q", "--key-file", place.key, path]
+    n = count_of(place, "openat", "O_TMPFILE", command)
+    place.run("decrypt", path)
+    without = ["strace", "-o", "/dev/null", "-e", "trace=openat,pwrite64,fsync,renameat2", "-e",
+               f"inject=openat:error=EOPNOTSUPP:when={n}"]
+    subprocess.run([*without, *command], check=True)
+    expect((is_encrypted(path), place.content("f") == content, place.leftovers()), (True, True, []), "by a name")
+    place.run("decrypt", path)
+    for step in ("pwrite64:signal=KILL:when=2", "fsync:signal=KILL:when=1"):
+        subprocess.run([*without, "-e", "inject=" + step, *command], stderr=subprocess.DEVNULL)
+        expect((read(path) == content, len(place.leftovers())), (True, 1), step)
+        place.run("encrypt", path)
+        expect((place.content("f") == content, place.leftovers()), (True, []), "the next run")
+        place.run("decrypt", path)
+    for step, text in (("pwrite64:error=ENOSPC:when=2", "No space left"), ("fsync:error=EIO:when=1", "Input/output error"),
+                       ("renameat2:error=EPERM:when=1", "nothing was changed")):
+        done = subprocess.run([*without, "-e", "inject=" + step, *command], stderr=subprocess.PIPE, text=True)
+        expect((done.returncode, text in done.stderr, read(path) == content, place.leftovers()), (1, True, True, []),
+               f"{step}: {done.stderr}")
+
+
+def test_copy_without_locks(place):
+    path = encrypted(place, "f", bytes(4 * CHUNK))
+    command = [place.scrim, "cp", "--raw", path, place.name("copy")]
+    n = count_of(place, "fcntl", "F_OFD_SETLK", command)
+    os.unlink(place.name("copy"))
+    subprocess.run(["strace", "-o", "/dev/null", "-e", f"inject=fcntl:error=ENOLCK:when={n}", *command], check=True)
+    expect(read(place.name("copy")) == read(path), True, "a copy")
+
+
 def test_killed_rekey(place):
     contents = {"tree/a": random.Random(5).randbytes(3 * CHUNK), "tree/b": b"small"}
     os.mkdir(place.name("tree"))
