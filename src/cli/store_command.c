@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,6 +142,14 @@ static void say_note(void *data, const char *path, const char *text)
 	cli_warn("%s: %s", safe, text);
 }
 
+static unsigned processors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
+
+	return n < 1 ? 1 : n > CREW_MAX ? CREW_MAX : (unsigned)n;
+}
+
 int store_command_start(struct store_command *c)
 {
 	const struct aead_provider *provider = aead_provider_find(c->provider);
@@ -157,6 +166,8 @@ int store_command_start(struct store_command *c)
 		return 1;
 	}
 	c->files.provider = provider;
+	if (crew_new(processors(), &c->files.crew) < 0)
+		c->files.crew = NULL; /* slower, no more */
 	c->files.keys = store_command_keys;
 	c->files.progress = show_progress;
 	c->files.note = say_note;
@@ -314,6 +325,7 @@ int store_command_finish(struct store_command *c)
 	int number = caught;
 
 	progress_clear(&c->progress);
+	crew_free(c->files.crew);
 	keys_close(&c->keys);
 	hear_signals(false);
 	if (number)

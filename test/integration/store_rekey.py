@@ -11,7 +11,7 @@ from store_support import expect, is_encrypted, main
 CHUNK = 16384
 # The calls by which a command changes anything, or waits for the disk.
 CALLS = ["openat", "pread64", "pwrite64", "ftruncate", "fallocate", "fdatasync", "fsync", "fchmod", "fchown", "fsetxattr",
-         "fremovexattr", "utimensat", "linkat", "renameat2", "unlinkat", "lseek", "fcntl", "flock"]
+         "fremovexattr", "utimensat", "linkat", "renameat", "renameat2", "unlinkat", "lseek", "fcntl", "flock"]
 POINTS = 14 if not os.environ.get("SCRIM_SOAK") else 100000  # of them for each command
 
 
@@ -258,19 +258,19 @@ def test_named_temporary(place):
     command = [place.scrim, "encrypt", "-q", "--key-file", place.key, path]
     n = count_of(place, "openat", "O_TMPFILE", command)
     place.run("decrypt", path)
-    without = ["strace", "-o", "/dev/null", "-e", "trace=openat,pwrite64,fsync,renameat2", "-e",
+    without = ["strace", "-o", "/dev/null", "-e", "trace=openat,pwrite64,fsync,renameat", "-e",
                f"inject=openat:error=EOPNOTSUPP:when={n}"]
     subprocess.run([*without, *command], check=True)
     expect((is_encrypted(path), place.content("f") == content, place.leftovers()), (True, True, []), "by a name")
     place.run("decrypt", path)
-    for step in ("pwrite64:signal=KILL:when=2", "fsync:signal=KILL:when=1"):
+    for step in ("pwrite64:signal=KILL:when=2", "fsync:signal=KILL:when=1", "renameat:signal=KILL:when=1"):
         subprocess.run([*without, "-e", "inject=" + step, *command], stderr=subprocess.DEVNULL)
         expect((read(path) == content, len(place.leftovers())), (True, 1), step)
         place.run("encrypt", path)
         expect((place.content("f") == content, place.leftovers()), (True, []), "the next run")
         place.run("decrypt", path)
     for step, text in (("pwrite64:error=ENOSPC:when=2", "No space left"), ("fsync:error=EIO:when=1", "Input/output error"),
-                       ("renameat2:error=EPERM:when=1", "nothing was changed")):
+                       ("renameat:error=EPERM:when=1", "nothing was changed")):
         done = subprocess.run([*without, "-e", "inject=" + step, *command], stderr=subprocess.PIPE, text=True)
         expect((done.returncode, text in done.stderr, read(path) == content, place.leftovers()), (1, True, True, []),
                f"{step}: {done.stderr}")

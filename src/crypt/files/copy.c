@@ -10,6 +10,7 @@
 #include "crypt/secret.h"
 
 #define PIECE (256 << 10) /* bytes in one go: a multiple of any chunk's size */
+#define BULK  (16 << 20)  /* the same for several threads */
 #define GRAIN 4096        /* zeros of so many bytes, at such a place, may be a hole */
 
 /* Plaintext goes through it, so it is wiped. */
@@ -67,16 +68,13 @@ static ssize_t read_some(const struct files *files, int fd, void *bytes, size_t 
 }
 
 /* The bytes [at, end) of a file into the store. Less than that: the file has become shorter. */
-static int copy_range_into_store(const struct files *files, int fd, struct store *to, uint64_t at, uint64_t end, uint64_t size,
-				 uint8_t *piece)
+static int copy_range_into_store(const struct files *files, int fd, struct store *to, uint64_t at, uint64_t end, uint64_t size)
 {
 	while (at < end) {
-		size_t want = PIECE - at % PIECE < end - at ? (size_t)(PIECE - at % PIECE) : (size_t)(end - at);
-		ssize_t n = read_some(files, fd, piece, want, at, true);
-		int r = n <= 0 ? (n < 0 ? (int)n : -ESTALE) : store_write(to, piece, (size_t)n, at);
+		uint64_t want = BULK - at % BULK < end - at ? BULK - at % BULK : end - at;
+		int64_t n = store_copy_in(to, fd, at, want, at);
+		int r = n < 0 ? (int)n : n == 0 ? -ESTALE : files_progress(files, at + (uint64_t)n, size);
 
-		if (r == 0)
-			r = files_progress(files, at + (uint64_t)n, size);
 		if (r < 0)
 			return r;
 		at += (uint64_t)n;
@@ -115,10 +113,9 @@ int copy_into_store(const struct files *files, int fd, struct store *to, uint64_
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return copy_pipe_into_store(files, fd, to, ret_size);
-	PIECE_BUFFER(piece);
 	size = (uint64_t)st.st_size;
 	while ((r = next_data(fd, at, size, &begin, &end)) > 0) {
-		r = copy_range_into_store(files, fd, to, begin, end, size, piece);
+		r = copy_range_into_store(files, fd, to, begin, end, size);
 		if (r < 0)
 			break;
 		at = end;
@@ -262,15 +259,34 @@ int copy_store_range(const struct files *files, struct store *from, uint64_t beg
 	return copy_range(files, from, begin, end, &t, piece);
 }
 
+/* A store without a hole, by all threads. */
+static int copy_dense(const struct files *files, struct store *from, int fd, uint64_t size)
+{
+	for (uint64_t at = 0; at < size;) {
+		int64_t n = store_copy_out(from, fd, at, BULK < size - at ? BULK : size - at, at);
+		int r = n < 0 ? (int)n : n == 0 ? -EIO : files_progress(files, at + (uint64_t)n, size);
+
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 int copy_from_store(const struct files *files, struct store *from, int fd)
 {
 	struct store_info info;
 	struct target t = {.put = put_file, .fd = fd};
+	uint64_t hole = 0;
 	int r;
 
 	store_get_info(from, &info);
 	t.chunk = UINT64_C(1) << info.chunk_shift;
-	r = each_piece(files, from, &t);
+	/* What has holes of chunks may have had smaller ones too, which are looked for. */
+	if (info.size > 0 && store_seek_hole(from, 0, &hole) == 0 && hole == info.size)
+		r = copy_dense(files, from, fd, info.size);
+	else
+		r = each_piece(files, from, &t);
 	if (r == 0 && ftruncate(fd, (off_t)info.size) < 0)
 		r = -errno;
 	return r;

@@ -40,6 +40,7 @@ struct files_fresh {
 /* What all operations share. Pointers are the caller's and outlive it. */
 struct files {
 	const struct aead_provider *provider;
+	struct crew *crew;          /* of threads that help; NULL: none */
 	struct store_layout layout; /* of new files */
 	bool force;                 /* do also what is refused else: hard links, open for writing, attributes that get lost */
 
