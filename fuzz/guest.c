@@ -151,6 +151,15 @@ static int guest_tgid(struct caller *caller, pid_t *ret)
 	return 0;
 }
 
+static int guest_parent(struct caller *caller, pid_t pid, pid_t *ret)
+{
+	(void)caller;
+	if (pid != getpid())
+		return -ESRCH;
+	*ret = getppid();
+	return 0;
+}
+
 static bool guest_in_view(struct caller *caller, pid_t pid)
 {
 	(void)caller;
@@ -187,6 +196,7 @@ const struct caller_ops guest_ops = {
 	.share_fd = guest_share_fd,
 	.umask = guest_umask,
 	.tgid = guest_tgid,
+	.parent = guest_parent,
 	.size_limit = guest_size_limit,
 	.signal = guest_signal,
 	.in_view = guest_in_view,
