@@ -19,7 +19,7 @@
 static char path[] = "/tmp/scrim-lock-XXXXXX";
 
 /* A process that holds the lock until its end of the pipe is closed. */
-static pid_t hold(bool writes, int *ret_end)
+static pid_t hold(bool writes, bool other_closed, int *ret_end)
 {
 	int ready[2], end[2];
 	char byte;
@@ -36,6 +36,8 @@ static pid_t hold(bool writes, int *ret_end)
 		close(end[1]);
 		if (store_lock(fd, writes, &holder) < 0)
 			_exit(1);
+		if (other_closed)
+			close(open(path, O_RDONLY)); /* which takes the locks of the process, not of the description */
 		(void)!write(ready[1], "", 1);
 		(void)!read(end[0], &byte, 1);
 		_exit(0);
@@ -67,12 +69,18 @@ static void one_writer_or_readers(void **state)
 	close(b);
 	assert_int_equal(store_lock(a, true, &holder), 0);
 	close(a);
-	pid = hold(true, &end);
+	for (int kind = 0; kind < 4; kind++) {
+		bool writes = kind % 2;
+
+		pid = hold(writes, kind >= 2, &end);
+		a = open(path, O_RDWR);
+		assert_int_equal(store_lock(a, !writes, &holder), -EBUSY);
+		assert_int_equal(holder.pid, pid);
+		assert_string_equal(holder.command, "the-holder");
+		release(pid, end);
+		close(a);
+	}
 	a = open(path, O_RDWR);
-	assert_int_equal(store_lock(a, false, &holder), -EBUSY);
-	assert_int_equal(holder.pid, pid);
-	assert_string_equal(holder.command, "the-holder");
-	release(pid, end);
 	assert_int_equal(store_lock(a, true, &holder), 0);
 	close(a);
 }
@@ -83,7 +91,7 @@ static void apart_from_the_content(void **state)
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 << 20};
 	struct lock_holder holder;
 	int a = open(path, O_RDWR), end;
-	pid_t pid = hold(true, &end);
+	pid_t pid = hold(true, false, &end);
 
 	(void)state;
 	assert_int_equal(fcntl(a, F_OFD_SETLK, &all), 0);

@@ -61,6 +61,7 @@ struct room {
 struct extent_ring {
 	struct extent *items; /* made when first needed */
 	uint32_t first, count, size;
+	uint32_t added; /* since what touches was joined */
 	uint64_t pages;
 };
 

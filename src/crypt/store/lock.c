@@ -15,6 +15,11 @@
 #include "base/cleanup.h"
 
 #define LOCK_BYTE (INT64_MAX - 1)
+/*
+ * On this one lies a lock of the process, which excludes nobody that the other does not (it goes too early, with any descriptor
+ * of the file) but has a pid: a process with keys is not dumpable, so that nobody may look at its descriptors.
+ */
+#define NAME_BYTE (INT64_MAX - 3)
 #define HOLD_BYTE (INT64_MAX - 2)
 
 static void cleanup_closedir(DIR **dir)
@@ -68,29 +73,44 @@ static bool process_holds_lock(int proc, const char *pid, const struct stat *fil
 	return false;
 }
 
-/* The kernel gives no pid for a lock of a description; the processes that we may look at are asked. */
-static void find_holder(int fd, struct lock_holder *ret_holder)
+static void name_holder(pid_t pid, struct lock_holder *ret_holder)
 {
-	_cleanup_(cleanup_closedir) DIR *proc = opendir("/proc");
+	char path[64];
+	_cleanup_close_ int comm = -EBADF;
+	ssize_t n;
+
+	ret_holder->pid = pid;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	comm = open(path, O_RDONLY | O_CLOEXEC);
+	n = comm < 0 ? 0 : read(comm, ret_holder->command, sizeof(ret_holder->command) - 1);
+	ret_holder->command[n > 0 ? strcspn(ret_holder->command, "\n") : 0] = '\0';
+}
+
+/* The kernel gives no pid for a lock of a description: for the one beside it, or the processes that we may look at are asked. */
+static void find_holder(int fd, bool write, struct lock_holder *ret_holder)
+{
+	struct flock beside = {
+		.l_type = write ? F_WRLCK : F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = NAME_BYTE,
+		.l_len = 1,
+	};
+	_cleanup_(cleanup_closedir) DIR *proc = NULL;
 	struct stat file;
 
 	*ret_holder = (struct lock_holder){0};
-	if (!proc || fstat(fd, &file) < 0)
-		return;
-	for (struct dirent *d; (d = readdir(proc));) {
-		char path[300];
-		_cleanup_close_ int comm = -EBADF;
-		ssize_t n;
-
-		if (!isdigit((unsigned char)d->d_name[0]) || !process_holds_lock(dirfd(proc), d->d_name, &file))
-			continue;
-		ret_holder->pid = (pid_t)strtol(d->d_name, NULL, 10);
-		snprintf(path, sizeof(path), "%s/comm", d->d_name);
-		comm = openat(dirfd(proc), path, O_RDONLY | O_CLOEXEC);
-		n = comm < 0 ? 0 : read(comm, ret_holder->command, sizeof(ret_holder->command) - 1);
-		ret_holder->command[n > 0 ? strcspn(ret_holder->command, "\n") : 0] = '\0';
+	if (fcntl(fd, F_GETLK, &beside) == 0 && beside.l_type != F_UNLCK && beside.l_pid > 0) {
+		name_holder(beside.l_pid, ret_holder);
 		return;
 	}
+	proc = opendir("/proc");
+	if (!proc || fstat(fd, &file) < 0)
+		return;
+	for (struct dirent *d; (d = readdir(proc));)
+		if (isdigit((unsigned char)d->d_name[0]) && process_holds_lock(dirfd(proc), d->d_name, &file)) {
+			name_holder((pid_t)strtol(d->d_name, NULL, 10), ret_holder);
+			return;
+		}
 }
 
 int store_hold(int fd)
@@ -116,10 +136,13 @@ int store_lock(int fd, bool write, struct lock_holder *ret_holder)
 		.l_len = 1,
 	};
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+		lock.l_start = NAME_BYTE;
+		(void)fcntl(fd, F_SETLK, &lock); /* for the name alone */
 		return 0;
+	}
 	if (errno != EAGAIN && errno != EACCES)
 		return -errno;
-	find_holder(fd, ret_holder);
+	find_holder(fd, write, ret_holder);
 	return -EBUSY;
 }

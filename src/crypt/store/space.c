@@ -9,6 +9,7 @@
 #include "crypt/store/internal.h"
 
 #define SEARCH      64 /* extents looked at for one that fits */
+#define MERGE       64 /* ... and when none does, all are put in order, if so many have come since */
 #define SCAN_BITS   (UINT64_C(1) << 24) /* pages in one pass of a scan: 2 MiB of memory */
 #define WASTE       256 /* pages, 1 MiB */
 
@@ -40,6 +41,7 @@ static void ring_add(struct extent_ring *r, uint32_t size, uint64_t page, uint64
 	else
 		return;
 	r->pages += n;
+	r->added++;
 }
 
 static void ring_remove(struct extent_ring *r, uint32_t i)
@@ -51,6 +53,39 @@ static void ring_remove(struct extent_ring *r, uint32_t i)
 	r->count--;
 }
 
+static int by_page(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return (x->page > y->page) - (x->page < y->page);
+}
+
+/* Join what touches, so that a larger piece may be found. False: not worth the time since the last time, or none is. */
+static bool ring_merge(struct extent_ring *r, uint64_t n)
+{
+	struct extent *sorted;
+	uint32_t count = r->count, kept = 0;
+
+	if (r->added < MERGE || r->pages < 2 * n)
+		return false;
+	r->added = 0;
+	sorted = malloc(count * sizeof(*sorted));
+	if (!sorted)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		sorted[i] = *ring_at(r, i);
+	qsort(sorted, count, sizeof(*sorted), by_page);
+	for (uint32_t i = 0; i < count; i++)
+		if (kept > 0 && r->items[kept - 1].page + r->items[kept - 1].count == sorted[i].page)
+			r->items[kept - 1].count += sorted[i].count;
+		else
+			r->items[kept++] = sorted[i];
+	free(sorted);
+	r->first = 0;
+	r->count = kept;
+	return true;
+}
+
 static void ring_clear(struct extent_ring *r)
 {
 	r->first = r->count = 0;
@@ -58,11 +93,11 @@ static void ring_clear(struct extent_ring *r)
 }
 
 /* First in, first out; an extent of just the size is preferred to cutting one. */
-static bool ring_take(struct extent_ring *r, uint64_t n, uint64_t *ret_page)
+static bool ring_take(struct extent_ring *r, uint64_t n, uint32_t search, uint64_t *ret_page)
 {
 	uint32_t best = UINT32_MAX;
 
-	for (uint32_t i = 0; i < r->count && i < SEARCH; i++) {
+	for (uint32_t i = 0; i < r->count && i < search; i++) {
 		uint64_t has = ring_at(r, i)->count;
 
 		if (has < n || (has > n && best != UINT32_MAX))
@@ -142,7 +177,8 @@ int space_take(struct store *s, uint64_t n, uint64_t *ret_page)
 {
 	uint64_t page;
 
-	if (!ring_take(&s->free, n, &page)) {
+	if (!ring_take(&s->free, n, SEARCH, &page) &&
+	    !(ring_merge(&s->free, n) && ring_take(&s->free, n, UINT32_MAX, &page))) {
 		page = s->meta.total_pages;
 		if (page + n >= UINT64_C(1) << 48)
 			return -EFBIG;
