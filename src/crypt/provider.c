@@ -8,6 +8,7 @@
 static const struct aead_provider *const providers[] = {
 	&aead_openssl,
 	&aead_sodium,
+	&aead_afalg,
 };
 
 const struct aead_provider *aead_provider_at(size_t i)

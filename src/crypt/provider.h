@@ -37,6 +37,7 @@ struct aead_provider {
 
 extern const struct aead_provider aead_openssl;
 extern const struct aead_provider aead_sodium;
+extern const struct aead_provider aead_afalg; /* at most 64 KiB with associated data and tag: -EMSGSIZE */
 
 /* The provider called NAME, or NULL. NAME NULL: the default one. */
 const struct aead_provider *aead_provider_find(const char *name);

@@ -33,3 +33,6 @@ set_tests_properties(unit.store_integrity PROPERTIES TIMEOUT 900)
 scrim_unit(store_lock LINK scrim_crypt)
 scrim_unit(freshness LINK scrim_crypt)
 set_tests_properties(unit.store_model PROPERTIES LABELS "unit;tsan")
+scrim_unit(crypt_vectors LINK scrim_crypt)
+target_compile_definitions(unit_crypt_vectors PRIVATE SCRIM_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data"
+  $<$<BOOL:${KCAPI_FOUND}>:SCRIM_HAVE_KCAPI>)
