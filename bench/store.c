@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "crypt/init.h"
 #include "crypt/random.h"
 #include "crypt/secret.h"
 #include "store_bench.h"
@@ -257,6 +258,7 @@ int main(int argc, char **argv)
 		default: return 2;
 		}
 	}
+	must(crypt_init(), "memory for keys"); /* before the bare loop */
 	if (optind + 2 != argc || rounds < 1 || rounds > ROUNDS || b.count < 1 || b.size < 1 << 20) {
 		fprintf(stderr, "usage: bench_store ROW DIR [OPTION]...\n");
 		return 2;

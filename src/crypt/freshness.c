@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "crypt/init.h"
 
 #define MAX_LINES    256 /* in a file: those not written for longest go */
 #define MAX_PER_PATH 8   /* files that stood at one path */
@@ -37,7 +38,7 @@ static int hash_path(const char *path, uint8_t hash[HASH])
 	uint8_t all[32];
 	unsigned len = sizeof(all);
 
-	if (EVP_Digest(path, strlen(path), all, &len, EVP_sha256(), NULL) != 1)
+	if (crypt_init() < 0 || EVP_Digest(path, strlen(path), all, &len, EVP_sha256(), NULL) != 1)
 		return -EIO;
 	memcpy(hash, all, HASH);
 	return 0;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "crypt/init.h"
 #include "crypt/provider.h"
 
 static EVP_CIPHER *gcm;
@@ -13,7 +14,8 @@ static pthread_once_t gcm_once = PTHREAD_ONCE_INIT;
 
 static void fetch_gcm(void)
 {
-	gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	if (crypt_init() == 0)
+		gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 }
 
 static int openssl_usable(const char **ret_why)
@@ -21,7 +23,8 @@ static int openssl_usable(const char **ret_why)
 	pthread_once(&gcm_once, fetch_gcm);
 	if (gcm)
 		return 0;
-	*ret_why = "libcrypto offers no AES-256-GCM";
+	*ret_why = crypt_init() == -EBUSY ? "libcrypto was in use before its memory could be made secret" :
+					    "libcrypto offers no AES-256-GCM";
 	return -EOPNOTSUPP;
 }
 

@@ -1,96 +1,178 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slab of locked pages. Each slab is one piece of sodium_malloc(3) (mlock, MADV_DONTDUMP, guard pages, canary), cut
- * into units of 64 bytes that a bitmap gives out; a key needs one or two of them.
+ * One range of addresses is set aside; slabs of it become memory when they are needed: memfd_secret(2) where the kernel has
+ * it, else anonymous pages under mlock(2) with MADV_DONTDUMP. A page without access lies behind each slab. A slab is cut
+ * into units of 64 bytes that a bitmap gives out. What stands where is kept outside.
  */
 #include "crypt/secret.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#define UNIT       64
-#define SLAB_UNITS 48 /* 3072 bytes: with sodium's canary still one page */
+#include "base/cleanup.h"
 
+#define UNIT    64
+#define UNITS   256 /* of a slab: 16 KiB, so that little is locked where RLIMIT_MEMLOCK is small */
+#define SLAB    ((size_t)UNIT * UNITS)
+#define STRIDE  (SLAB + 4096)
+#define SLABS   512 /* 8 MiB, which is what most machines allow */
+#define WORD    64
+
+/* Invariant: `taken[i]` is 0, or the length in units of the piece that starts at unit i. */
 struct slab {
-	struct slab *next;
-	uint8_t *bytes;
-	uint64_t used; /* bit i: unit i is given out */
+	uint64_t used[UNITS / WORD]; /* bit i: unit i is given out */
+	uint16_t taken[UNITS];
+	uint16_t left;
 };
 
-static struct slab *slabs;
+static struct slab slabs[SLABS];
+static uint32_t slab_count, slab_hint;
+static uint32_t first_own; /* those before are the parent's, and not there */
+static uint8_t *range;
+static pid_t owner;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static uint64_t units_mask(size_t size)
+static bool is_used(const struct slab *s, unsigned unit)
 {
-	size_t units = (size + UNIT - 1) / UNIT;
-
-	return units >= 64 ? UINT64_MAX : (UINT64_C(1) << units) - 1;
+	return s->used[unit / WORD] >> unit % WORD & 1;
 }
 
-static void *take(struct slab *slab, uint64_t mask)
+static void *take(unsigned index, unsigned units)
 {
-	for (unsigned i = 0; i < SLAB_UNITS && mask << i >> i == mask && (mask << i) < UINT64_C(1) << SLAB_UNITS; i++) {
-		if (slab->used & mask << i)
+	struct slab *s = &slabs[index];
+	unsigned run = 0;
+
+	if (s->left < units)
+		return NULL;
+	for (unsigned i = 0; i < UNITS; i++) {
+		run = is_used(s, i) ? 0 : run + 1;
+		if (run < units)
 			continue;
-		slab->used |= mask << i;
-		return slab->bytes + (size_t)i * UNIT;
+		unsigned first = i + 1 - units;
+
+		for (unsigned k = first; k <= i; k++)
+			s->used[k / WORD] |= UINT64_C(1) << k % WORD;
+		s->taken[first] = (uint16_t)units;
+		s->left -= (uint16_t)units;
+		return range + index * STRIDE + (size_t)first * UNIT;
 	}
 	return NULL;
 }
 
-static struct slab *make_slab(void)
+static bool map_secret(uint8_t *at)
 {
-	struct slab *slab;
+#ifdef SYS_memfd_secret
+	_cleanup_close_ int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
 
-	if (sodium_init() < 0)
-		return NULL;
-	slab = calloc(1, sizeof(*slab));
-	if (!slab)
-		return NULL;
-	slab->bytes = sodium_malloc(UNIT * SLAB_UNITS);
-	if (!slab->bytes) {
-		free(slab);
-		return NULL;
+	return fd >= 0 && ftruncate(fd, (off_t)SLAB) == 0 &&
+	       mmap(at, SLAB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+#else
+	(void)at;
+	return false;
+#endif
+}
+
+static bool map_locked(uint8_t *at)
+{
+	return mmap(at, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED &&
+	       mlock(at, SLAB) == 0 && madvise(at, SLAB, MADV_DONTDUMP) == 0;
+}
+
+/* One more slab. A child of a fork has none of it, since it would be the same memory, or memory that is not locked. */
+static bool make_slab(void)
+{
+	uint8_t *at;
+
+	if (!range) {
+		void *all = mmap(NULL, SLABS * STRIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (all == MAP_FAILED)
+			return false;
+		__atomic_store_n(&range, all, __ATOMIC_RELEASE);
+		owner = getpid();
 	}
-	slab->next = slabs;
-	slabs = slab;
-	return slab;
+	if (slab_count == SLABS)
+		return false;
+	at = range + slab_count * STRIDE;
+	if ((!map_secret(at) && !map_locked(at)) || madvise(at, SLAB, MADV_DONTFORK) < 0) {
+		mmap(at, SLAB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		return false;
+	}
+	slabs[slab_count++] = (struct slab){.left = UNITS};
+	return true;
+}
+
+/* In a child the slabs of the parent are not there. Their places stay taken: what stood in them may still be released. */
+static void after_fork(void)
+{
+	if (!range || owner == getpid())
+		return;
+	for (uint32_t i = first_own; i < slab_count; i++)
+		slabs[i].left = 0;
+	first_own = slab_count;
+	owner = getpid();
 }
 
 void *secret_alloc(size_t size)
 {
-	uint64_t mask;
+	unsigned units = (unsigned)((size + UNIT - 1) / UNIT);
 	void *found = NULL;
 
-	if (size == 0 || size > UNIT * SLAB_UNITS)
+	if (size == 0 || size > SLAB)
 		return NULL;
-	mask = units_mask(size);
 	pthread_mutex_lock(&lock);
-	for (struct slab *slab = slabs; slab && !found; slab = slab->next)
-		found = take(slab, mask);
-	if (!found) {
-		struct slab *slab = make_slab();
+	after_fork();
+	for (uint32_t i = 0; i < slab_count && !found; i++) {
+		uint32_t index = (slab_hint + i) % slab_count;
 
-		if (slab)
-			found = take(slab, mask);
+		found = take(index, units);
+		if (found)
+			slab_hint = index;
+	}
+	if (!found && make_slab()) {
+		slab_hint = slab_count - 1;
+		found = take(slab_hint, units);
 	}
 	pthread_mutex_unlock(&lock);
 	return found;
 }
 
+size_t secret_size(const void *pointer)
+{
+	const uint8_t *p = pointer, *start = __atomic_load_n(&range, __ATOMIC_ACQUIRE);
+
+	if (!start || p < start || p >= start + SLABS * STRIDE)
+		return 0;
+	return (size_t)slabs[(size_t)(p - start) / STRIDE].taken[(size_t)(p - start) % STRIDE / UNIT] * UNIT;
+}
+
 void secret_free(void *pointer, size_t size)
 {
-	uint8_t *p = pointer;
+	size_t at, units;
+	struct slab *s;
 
-	if (!p)
+	if (!pointer)
 		return;
-	sodium_memzero(p, size);
+	(void)size;
 	pthread_mutex_lock(&lock);
-	for (struct slab *slab = slabs; slab; slab = slab->next)
-		if (p >= slab->bytes && p < slab->bytes + (size_t)UNIT * SLAB_UNITS)
-			slab->used &= ~(units_mask(size) << (size_t)(p - slab->bytes) / UNIT);
+	after_fork();
+	units = secret_size(pointer) / UNIT;
+	at = units > 0 ? (size_t)((uint8_t *)pointer - range) : 0;
+	if (units > 0 && at / STRIDE >= first_own) {
+		s = &slabs[at / STRIDE];
+		at = at % STRIDE / UNIT;
+		sodium_memzero(pointer, units * UNIT);
+		for (size_t k = at; k < at + units; k++)
+			s->used[k / WORD] &= ~(UINT64_C(1) << k % WORD);
+		s->taken[at] = 0;
+		s->left += (uint16_t)units;
+	}
 	pthread_mutex_unlock(&lock);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypt/init.h"
 #include "crypt/secret.h"
 
 #define BLOCK 16
@@ -25,7 +26,8 @@ static pthread_once_t ecb_once = PTHREAD_ONCE_INIT;
 
 static void fetch_ecb(void)
 {
-	ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
+	if (crypt_init() == 0)
+		ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
 }
 
 /* One or two blocks under the key. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "crypt/init.h"
 #include "crypt/random.h"
 #include "crypt/secret.h"
 
@@ -104,7 +105,7 @@ void kernel_key_remove(const struct kernel_key *key)
 /* The same as the kernel's xts(aes), for a key that can be read. */
 static int derive_here(const uint8_t *bytes, const uint8_t *salt, uint8_t *ret_key)
 {
-	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	EVP_CIPHER_CTX *context = crypt_init() == 0 ? EVP_CIPHER_CTX_new() : NULL;
 	int len = 0;
 
 	if (!context)
