@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "crypt/init.h"
 
 #define MAX_LINES    256 /* in a file: those not written for longest go */
 #define MAX_PER_PATH 8   /* files that stood at one path */
@@ -35,11 +34,9 @@ struct bucket {
 
 static int hash_path(const char *path, uint8_t hash[HASH])
 {
-	uint8_t all[32];
-	unsigned len = sizeof(all);
+	uint8_t all[crypto_hash_sha256_BYTES];
 
-	if (crypt_init() < 0 || EVP_Digest(path, strlen(path), all, &len, EVP_sha256(), NULL) != 1)
-		return -EIO;
+	crypto_hash_sha256(all, (const uint8_t *)path, strlen(path));
 	memcpy(hash, all, HASH);
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -142,12 +144,49 @@ static void secrets_are_apart(void **state)
 	secret_free(pieces[0], 32);
 }
 
+/* A child has none of the parent's keys, may release them, and can make its own. */
+static void children_make_their_own(void **state)
+{
+	const struct aead_provider *p;
+	const char *why;
+	int status;
+
+	(void)state;
+	for (size_t i = 0; (p = aead_provider_at(i)); i++) {
+		uint8_t key[32] = {5}, out[64];
+		struct xaes *x;
+		pid_t pid;
+
+		if (p->usable(&why) < 0)
+			continue;
+		assert_int_equal(xaes_new(p, key, &x), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			struct aead_message m = {.in = "text", .len = 4, .out = out, .tag = out + 4};
+			struct xaes *own;
+			int r = xaes_new(p, key, &own);
+
+			if (r == 0)
+				r = xaes_seal(own, (const uint8_t *)"ABCDEFGHIJKLMNOPQRSTUVWX", &m);
+			if (r == 0)
+				xaes_free(own);
+			_exit(r == 0 ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		seal_one(p, key, "ABCDEFGHIJKLMNOPQRSTUVWX", "", "as before", out);
+		xaes_free(x);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_answers),
 		cmocka_unit_test(accumulated_answers),
 		cmocka_unit_test(secrets_are_apart),
+		cmocka_unit_test(children_make_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
