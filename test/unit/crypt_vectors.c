@@ -41,7 +41,7 @@ static void from_hex(const char *hex, struct text *t)
 	if (strcmp(hex, "-") == 0)
 		return;
 	for (; hex[0]; hex += 2) {
-		unsigned byte;
+		unsigned byte = 0;
 
 		assert_true(t->len < MOST && sscanf(hex, "%2x", &byte) == 1);
 		t->bytes[t->len++] = (uint8_t)byte;
