@@ -197,6 +197,13 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 
+static bool is_protected(const struct stat *object, const struct stat *dir, unsigned level)
+{
+	if (!(dir->st_mode & S_ISVTX) || object->st_uid == dir->st_uid || object->st_uid == op_fsuid())
+		return false;
+	return (dir->st_mode & S_IWOTH) || (level >= 2 && (dir->st_mode & S_IWGRP));
+}
+
 /* fs.protected_regular and fs.protected_fifos (fs/namei.c, may_create_in_sticky). */
 static int check_sticky(const struct op *op, const struct walk *walk)
 {
@@ -210,11 +217,7 @@ static int check_sticky(const struct op *op, const struct walk *walk)
 		return 0;
 	if (fstat(walk->parent_fd, &dir) < 0)
 		return -errno;
-	if (!(dir.st_mode & S_ISVTX) || walk->stat.st_uid == dir.st_uid || walk->stat.st_uid == op_fsuid())
-		return 0;
-	if ((dir.st_mode & S_IWOTH) || (level >= 2 && (dir.st_mode & S_IWGRP)))
-		return -EACCES;
-	return 0;
+	return is_protected(&walk->stat, &dir, level) ? -EACCES : 0;
 }
 
 static int create_file(struct op *op, struct walk *walk, const struct open_how *how, struct outcome *out)
@@ -238,15 +241,41 @@ static int create_file(struct op *op, struct walk *walk, const struct open_how *
 	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 
-static int open_create_once(struct op *op, struct walk *walk, int dirfd, const struct open_how *how,
+/* The same for a regular file that was opened at once; what its directory is cannot be seen: as if it were protected. */
+static bool may_be_protected(const struct op *op, struct walk *walk)
+{
+	char *end = strrchr(walk->path, '/');
+	struct stat dir;
+	int found;
+
+	if (!op->view->protected_regular || walk->stat.st_uid == op_fsuid())
+		return false;
+	if (!end || end == walk->path)
+		return true;
+	*end = '\0';
+	found = stat(walk->path, &dir);
+	*end = '/';
+	return found < 0 || is_protected(&walk->stat, &dir, op->view->protected_regular);
+}
+
+/* AT_ONCE: a file that is known to be there may be opened at once. */
+static int open_create_once(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, bool at_once,
 			    struct outcome *out)
 {
 	bool exclusive = how->flags & O_EXCL;
 	unsigned flags = WALK_PARENT | WALK_LAST_UNJUDGED | WALK_FILE | (exclusive || (how->flags & O_NOFOLLOW) ? 0 : WALK_FOLLOW);
-	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], flags, how->resolve);
+	_cleanup_close_ int fd = -EBADF;
+	int error;
 
+	if (at_once && !exclusive)
+		error = walk_open(op, walk, dirfd, op->text[0], op->text_len[0], flags, how->resolve,
+				  how->flags & ~(uint64_t)O_CREAT, &fd);
+	else
+		error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0], flags, how->resolve);
 	if (error)
 		return error;
+	if (fd >= 0)
+		return may_be_protected(op, walk) ? -EAGAIN : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 	if (walk->last != LAST_NAME)
 		return exclusive ? -EEXIST : -EISDIR;
 	/* Hidden, denied, or on the way down but no directory: there as little as what is not there. */
@@ -269,7 +298,7 @@ static int open_create(struct op *op, struct walk *walk, int dirfd, const struct
 	int error = -EAGAIN;
 
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS && error == -EAGAIN; attempt++)
-		error = open_create_once(op, walk, dirfd, how, out);
+		error = open_create_once(op, walk, dirfd, how, attempt == 0, out);
 	return error == -EAGAIN ? -EEXIST : error;
 }
 

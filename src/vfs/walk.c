@@ -211,7 +211,7 @@ static int resolve_text(struct op *op, struct walk *walk, int dirfd, const char 
 	if (len == 0 && !(flags & WALK_EMPTY))
 		return -ENOENT;
 	if (len && !resolve && (flags & WALK_PARENT)) {
-		error = walk_parent_quickly(op, walk, dirfd, text, len, flags);
+		error = walk_parent_quickly(op, walk, dirfd, text, len, flags, at_once);
 	} else if (len && !resolve) {
 		error = walk_through_links(op, walk, text, len, flags, at_once);
 		if (error == -EAGAIN) {

@@ -100,7 +100,8 @@ int walk_reopen(const struct walk *walk, int flags);
  * at once: no rule speaks of the path, it leads through no symlink, and it is a directory by O_DIRECTORY or is known to
  * lead to a regular file. Then *RET_FD is a descriptor of our own, all is judged, and the walk holds no object; else it is
  * -EBADF. That the text is the object's own path the kernel proves (RESOLVE_NO_SYMLINKS); what the object is, is looked
- * at again when it is open.
+ * at again when it is open, and stands in `stat`. With WALK_PARENT too: of a file that is known to be there only `path` and
+ * `stat` are set, no parent.
  */
 int walk_open(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
 	      uint64_t resolve, uint64_t open_flags, int *ret_fd);

@@ -21,7 +21,8 @@ int walk_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, 
 		 struct at_once *at_once);
 
 /* The same with WALK_PARENT: the directory by one openat2, and one look at the name in it. */
-int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags);
+int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+			struct at_once *at_once);
 /*
  * walk_quickly() for an absolute text that leads through symlinks which the slow road has met before (walk_links.c), put
  * right first. -EAGAIN too where none is known.

@@ -336,6 +336,7 @@ static int open_parent(struct walk *walk, const struct place *place)
 static int look_at_name(struct op *op, struct walk *walk, unsigned flags)
 {
 	const int no_follow = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	uint64_t moment = known_moment(op->view->known);
 	struct stat parent;
 	int found;
 
@@ -355,18 +356,30 @@ static int look_at_name(struct op *op, struct walk *walk, unsigned flags)
 				walk->exists ? &walk->stat : &parent) ||
 	    (walk->exists && S_ISLNK(walk->stat.st_mode) && (flags & WALK_FOLLOW)))
 		return -EAGAIN;
-	if (walk->exists)
-		walk_apply_identity(op, walk);
+	if (!walk->exists)
+		return 0;
+	walk_apply_identity(op, walk);
+	/* Who looks at the name alone is about to change it. */
+	if (!(flags & WALK_NAME) && S_ISREG(walk->stat.st_mode) && is_plain(&walk->verdict))
+		known_note(op->view->known, moment, walk->path, walk->path_len);
 	return 0;
 }
 
-int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags)
+int walk_parent_quickly(struct op *op, struct walk *walk, int dirfd, const char *text, size_t len, unsigned flags,
+			struct at_once *at_once)
 {
 	struct place place;
 	int error = judge_text(op, walk, dirfd, text, len, &place);
 
 	if (!error && (place.start_itself || (walk->slash && (flags & WALK_FILE))))
 		error = -EAGAIN;
+	if (!error && at_once && may_open_at_once(op, walk, at_once->flags)) {
+		if (open_place(op, walk, &place, at_once->flags, &at_once->fd) == 0) {
+			leave(op, &place);
+			return 0;
+		}
+		walk_set_verdict(op, walk);
+	}
 	if (!error)
 		error = open_parent(walk, &place);
 	leave(op, &place);

@@ -20,7 +20,7 @@ LIMITS = {
     "open_close_relative": (11, 0),
     "open_close_at": (13, 0),
     "open_close_path": (24, 0),
-    "open_close_create": (14, 0),
+    "open_close_create": (12, 0),
     "open_absent": (7, 0),
     "stat": (8, 0),
     "lstat_relative": (11, 0),
