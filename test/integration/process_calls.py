@@ -148,6 +148,9 @@ def sockets(esc):
     for server in servers:
         server.close()
     compare_python(esc, MANAGER, {"connect": 3, "bind": 2})
+    # Families whose address says who binds: netlink's is the process's number.
+    native = compare_python(esc, FAMILIES, {"bind": 4})
+    check("netlink True" in native and "('lo'" in native, f"families natively: {native}")
 
 
 MANAGER = """
@@ -185,7 +188,29 @@ if __name__ == '__main__':
 """
 
 
+FAMILIES = """
+import os, socket
+print(sorted(name for _, name in socket.if_nameindex()))
+def attempt(what, family, kind, protocol, address):
+    try:
+        with socket.socket(family, kind, protocol) as s:
+            s.bind(address)
+            name = s.getsockname()
+            print(what, name[0] == os.getpid() if family == socket.AF_NETLINK else name)
+            with socket.socket(family, kind, protocol) as other:
+                other.bind(address)
+                print('twice', other.getsockname() != name)
+    except OSError as e:
+        print(what, e.errno)
+attempt('netlink', socket.AF_NETLINK, socket.SOCK_RAW, 0, (0, 0))
+attempt('netlink', socket.AF_NETLINK, socket.SOCK_RAW, 0, (os.getpid(), 1))
+attempt('netlink', socket.AF_NETLINK, socket.SOCK_DGRAM, 15, (0, 0))
+attempt('packet', socket.AF_PACKET, socket.SOCK_RAW, 0, ('lo', 0))
+"""
+
+
 def compare_python(esc, text, mediated):
+    """Returns what it says natively."""
     outs = []
     for inside in (False, True):
         path = fresh(esc, "work")
@@ -194,6 +219,7 @@ def compare_python(esc, text, mediated):
         outs.append((esc.view(RULES, argv, mediated) if inside else esc.native(argv)).stdout)
     check(len(outs[0]) > 0, "says nothing")
     equal(outs[1], outs[0], "python")
+    return outs[0]
 
 
 def dumpable(esc):

@@ -63,6 +63,7 @@ const struct screen_rule screen_rules[] = {
 	STEERED(SYS_open, 0),
 	STEERED(SYS_openat, 0),
 	STEERED(SYS_connect, 0),
+	STEERED(SYS_bind, 0),
 	STEERED(SYS_sendmsg, NEEDS_HIDE | NEEDS_MASK),
 	STEERED(GUARD_GATE_CALL, 0),
 
