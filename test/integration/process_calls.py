@@ -150,7 +150,7 @@ def sockets(esc):
     compare_python(esc, MANAGER, {"connect": 3, "bind": 2})
     # Families whose address says who binds: netlink's is the process's number.
     native = compare_python(esc, FAMILIES, {"bind": 4})
-    check("netlink True" in native and "('lo'" in native, f"families natively: {native}")
+    check("netlink True" in native and "'lo'" in native, f"families natively: {native}")
 
 
 MANAGER = """
