@@ -50,7 +50,7 @@ _scrim_key()
 	new:-*) options="$kind --no-recovery $ask" ;;
 	import:-*) options="$kind --recovery --echo --id --new-passfile $ask" ;;
 	list:-* | show:-*) options=--json ;;
-	passwd:-*) options="--add --remove --recovery --echo --cost --new-passfile $ask" ;;
+	passwd:-*) options="--add --remove --recovery --echo --new-passfile $kind $ask" ;;
 	export:-*) options="--output --force $ask" ;;
 	recovery:-*) options=$ask ;;
 	rm:-*) options=--force ;;

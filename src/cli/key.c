@@ -18,7 +18,7 @@ static const char usage[] =
 	"       scrim key import NAME (--recovery [--echo] | FILE) [--passphrase|--raw|--kernel[=KEY]] [--id ID]\n"
 	"       scrim key list [--json]\n"
 	"       scrim key show NAME [--json]\n"
-	"       scrim key passwd NAME [--add | --remove[=SLOT] | --recovery [--echo]]\n"
+	"       scrim key passwd NAME [--add [--raw|--kernel[=KEY]] | --remove[=SLOT] | --recovery [--echo]]\n"
 	"       scrim key export NAME [--output FILE | --force]\n"
 	"       scrim key recovery NAME\n"
 	"       scrim key rm NAME [--force]\n\n"
@@ -30,7 +30,7 @@ static const char usage[] =
 	"  --no-recovery      print no recovery key\n"
 	"  --recovery         read the recovery key, from the terminal or standard input; --echo: show what is typed\n"
 	"  --id ID            the public id that the imported key must have\n"
-	"  --add, --remove    add a passphrase; remove one, or slot number SLOT\n"
+	"  --add, --remove    add a passphrase (or a slot of another kind); remove one, or slot number SLOT\n"
 	"  --output FILE      write the key there, not to standard output\n"
 	"  --force            without asking; even to a terminal\n"
 	"  --json             as JSON\n"
@@ -91,7 +91,7 @@ static const struct subcommand {
 	{"import", key_import, 1, 2, {KIND_OPTIONS, OPT_RECOVERY, OPT_ECHO, OPT_ID, ASK_OPTIONS, OPT_NEW_PASSFILE}},
 	{"list", key_list, 0, 0, {OPT_JSON}},
 	{"show", key_show, 1, 1, {OPT_JSON}},
-	{"passwd", key_passwd, 1, 1, {OPT_ADD, OPT_REMOVE, OPT_RECOVERY, OPT_ECHO, OPT_COST, ASK_OPTIONS, OPT_NEW_PASSFILE}},
+	{"passwd", key_passwd, 1, 1, {OPT_ADD, OPT_REMOVE, OPT_RECOVERY, OPT_ECHO, KIND_OPTIONS, ASK_OPTIONS, OPT_NEW_PASSFILE}},
 	{"export", key_export, 1, 1, {OPT_OUTPUT, OPT_FORCE, ASK_OPTIONS}},
 	{"recovery", key_recovery, 1, 1, {ASK_OPTIONS}},
 	{"rm", key_rm, 1, 1, {OPT_FORCE}},

@@ -33,9 +33,9 @@ static int replace(const struct key_arguments *a, const struct key_file *old, co
 	return r < 0 ? errmsg_set(msg, r, "%s/%s.key: %s", dir, a->name, strerror(-r)) : 0;
 }
 
-/* OLD with a new passphrase, in the place of the slots that DROP says. */
-static int set_passphrase(const struct key_arguments *a, const struct key_file *old, const struct kek *kek,
-			  const bool drop[KEY_SLOTS], struct errmsg *msg)
+/* OLD with a new slot, by a passphrase if nothing else is said, in the place of those that DROP says. */
+static int set_slot(const struct key_arguments *a, const struct key_file *old, const struct kek *kek,
+		    const bool drop[KEY_SLOTS], struct errmsg *msg)
 {
 	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(KEY_TEXT_MAX);
 	int r;
@@ -44,7 +44,7 @@ static int set_passphrase(const struct key_arguments *a, const struct key_file *
 		return -ENOMEM;
 	r = key_file_copy(old, drop, text);
 	if (r == 0)
-		r = key_append_slot(a, SLOT_PASSPHRASE, kek, text, msg);
+		r = key_append_slot(a, a->kind, kek, text, msg);
 	if (r == -ENOBUFS)
 		return errmsg_set(msg, r, "key %s: no room in its file: scrim key passwd %s --remove", a->name, a->name);
 	return r < 0 ? r : replace(a, old, text, msg);
@@ -59,7 +59,7 @@ static int add(const struct key_arguments *a, struct errmsg *msg)
 
 	if (r == 0 && file->slot_count == KEY_SLOTS)
 		return errmsg_set(msg, -ENOSPC, "key %s has %d slots, which is all there can be: --remove one", a->name, KEY_SLOTS);
-	return r < 0 ? r : set_passphrase(a, file, kek, none, msg);
+	return r < 0 ? r : set_slot(a, file, kek, none, msg);
 }
 
 static int change(const struct key_arguments *a, struct errmsg *msg)
@@ -78,7 +78,7 @@ static int change(const struct key_arguments *a, struct errmsg *msg)
 	if (r < 0)
 		return r;
 	drop[slot] = true;
-	return set_passphrase(a, file, kek, drop, msg);
+	return set_slot(a, file, kek, drop, msg);
 }
 
 /* Whoever has the recovery key has forgotten the passphrases: all of them are replaced by one. */
@@ -105,7 +105,7 @@ static int reset(const struct key_arguments *a, struct errmsg *msg)
 	}
 	if (kept == KEY_SLOTS)
 		return errmsg_set(msg, -ENOSPC, "key %s has %d slots, which is all there can be: --remove one", a->name, KEY_SLOTS);
-	return set_passphrase(a, file, kek, drop, msg);
+	return set_slot(a, file, kek, drop, msg);
 }
 
 /* The slot that --remove names, or the one that the passphrase opens. */
@@ -162,9 +162,13 @@ int key_passwd(const struct key_arguments *a)
 		cli_error("one of --add, --remove and --recovery");
 		return EXIT_USAGE;
 	}
+	if (a->kind != SLOT_PASSPHRASE && !a->add) {
+		cli_error("--%s goes with --add", slot_kind_name(a->kind));
+		return EXIT_USAGE;
+	}
 	int r = a->add ? add(a, &msg) : a->remove ? remove_slot(a, &msg) : a->recovery ? reset(a, &msg) : change(a, &msg);
 	if (r == 0)
-		cli_note("key %s: %s", a->name, a->remove ? "slot removed" : a->add ? "passphrase added" : "passphrase changed");
+		cli_note("key %s: %s", a->name, a->remove ? "slot removed" : a->add ? "slot added" : "passphrase changed");
 	return key_finish(r, &msg);
 }
 

@@ -482,6 +482,12 @@ def test_passwd():
     home.run("passwd", "ci", "--remove=1", "--passfile", new)
     assert "raw" not in open(f"{home.keys}/ci.key").read()
     home.run("recovery", "ci", "--passfile", new)
+    # And a slot of another kind for one that has a passphrase.
+    home.run("passwd", "ci", "--add", "--raw", "--passfile", new)
+    assert [slot["kind"] for slot in json.loads(home.run("show", "ci", "--json")[0])["slots"]] == ["passphrase", "raw"]
+    home.run("recovery", "ci")
+    home.run("passwd", "ci", "--raw", "--passfile", new, status=2)
+    home.run("passwd", "ci", "--remove=2", "--passfile", new)
     # As many slots as there can be.
     for number in range(7):
         home.run("passwd", "ci", "--add", "--passfile", new, "--new-passfile", home.file("n", f"{number}\n"), *CHEAP)
