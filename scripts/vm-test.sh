@@ -20,7 +20,7 @@ while :; do
 	*) break ;;
 	esac
 done
-tests=${1:-'^(integration\.(features_(lend|refused)|filter_requirements)|unit\.(listing|memory))$'}
+tests=${1:-'^(integration\.(features_(lend|refused)|filter_requirements)|unit\.(listing|memory|crypt_vectors|crypt_xaes))$'}
 if [ "$(id -u)" -ne 0 ]; then
 	echo "scripts/vm-test.sh: needs root" >&2
 	exit 2
@@ -53,7 +53,8 @@ mkdir -p "$work/root"/{bin,modules,proc,sys,dev}
 cp "$(command -v busybox)" "$work/root/bin/busybox"
 cp test/vm/init "$work/root/init"
 chmod +x "$work/root/init"
-for module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk fuse virtiofs overlay; do
+for module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk fuse virtiofs overlay \
+	crypto_null gf128mul ghash-generic ctr gcm aes_generic af_alg algif_aead crypto_user; do
 	find "$cache" -name "$module.ko" -exec cp {} "$work/root/modules/" \;
 done
 (cd "$work/root" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initrd"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Inside the machine: the tests, their verdict on the console, the end.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 SCRIM_MUST_RUN=1 TERM=dumb
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 SCRIM_MUST_RUN=1 SCRIM_HAS_AF_ALG=1 TERM=dumb
 read -ra words </proc/cmdline
 for word in "${words[@]}"; do
 	case $word in
