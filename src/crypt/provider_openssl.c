@@ -39,6 +39,10 @@ static int openssl_make(void **ret_context)
 	context = EVP_CIPHER_CTX_new();
 	if (!context)
 		return -ENOMEM;
+	if (EVP_CipherInit_ex2(context, gcm, NULL, NULL, 1, NULL) != 1) {
+		EVP_CIPHER_CTX_free(context);
+		return -ENOMEM;
+	}
 	*ret_context = context;
 	return 0;
 }
@@ -66,7 +70,7 @@ static int openssl_seal(void *context, const uint8_t *key, const uint8_t *nonce,
 	uint8_t end[16];
 	int n, r;
 
-	if (EVP_CipherInit_ex2(context, gcm, key, nonce, 1, NULL) != 1)
+	if (EVP_CipherInit_ex2(context, NULL, key, nonce, 1, NULL) != 1)
 		return -EIO;
 	r = run(context, m);
 	if (r < 0)
@@ -82,7 +86,7 @@ static int openssl_open(void *context, const uint8_t *key, const uint8_t *nonce,
 	uint8_t end[16];
 	int n, r;
 
-	if (EVP_CipherInit_ex2(context, gcm, key, nonce, 0, NULL) != 1 ||
+	if (EVP_CipherInit_ex2(context, NULL, key, nonce, 0, NULL) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE, m->tag) != 1)
 		return -EIO;
 	r = run(context, m);

@@ -2,7 +2,7 @@
 /*
  * One range of addresses is set aside; slabs of it become memory when they are needed: memfd_secret(2) where the kernel has
  * it, else anonymous pages under mlock(2) with MADV_DONTDUMP. A page without access lies behind each slab. A slab is cut
- * into units of 64 bytes that a bitmap gives out. What stands where is kept outside.
+ * into units of 64 bytes; what stands where is kept outside.
  */
 #include "crypt/secret.h"
 
@@ -22,11 +22,9 @@
 #define SLAB    ((size_t)UNIT * UNITS)
 #define STRIDE  (SLAB + 4096)
 #define SLABS   512 /* 8 MiB, which is what most machines allow */
-#define WORD    64
 
-/* Invariant: `taken[i]` is 0, or the length in units of the piece that starts at unit i. */
+/* Invariant: `taken[i]` is the length in units of the piece that starts at unit i; 0 within a piece, and where none is. */
 struct slab {
-	uint64_t used[UNITS / WORD]; /* bit i: unit i is given out */
 	uint16_t taken[UNITS];
 	uint16_t left;
 };
@@ -35,32 +33,27 @@ static struct slab slabs[SLABS];
 static uint32_t slab_count, slab_hint;
 static uint32_t first_own; /* those before are the parent's, and not there */
 static uint8_t *range;
-static pid_t owner;
+static uint8_t *mark; /* a page that a fork wipes: 0 in a child that does not know yet that it is one */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool is_used(const struct slab *s, unsigned unit)
-{
-	return s->used[unit / WORD] >> unit % WORD & 1;
-}
-
+/* The first place that is long enough. */
 static void *take(unsigned index, unsigned units)
 {
 	struct slab *s = &slabs[index];
 	unsigned run = 0;
 
-	if (s->left < units)
-		return NULL;
-	for (unsigned i = 0; i < UNITS; i++) {
-		run = is_used(s, i) ? 0 : run + 1;
-		if (run < units)
+	for (unsigned i = 0; s->left >= units && i < UNITS;) {
+		if (s->taken[i]) {
+			i += s->taken[i];
+			run = 0;
 			continue;
-		unsigned first = i + 1 - units;
-
-		for (unsigned k = first; k <= i; k++)
-			s->used[k / WORD] |= UINT64_C(1) << k % WORD;
-		s->taken[first] = (uint16_t)units;
+		}
+		i++;
+		if (++run < units)
+			continue;
+		s->taken[i - units] = (uint16_t)units;
 		s->left -= (uint16_t)units;
-		return range + index * STRIDE + (size_t)first * UNIT;
+		return range + index * STRIDE + (size_t)(i - units) * UNIT;
 	}
 	return NULL;
 }
@@ -84,20 +77,25 @@ static bool map_locked(uint8_t *at)
 	       mlock(at, SLAB) == 0 && madvise(at, SLAB, MADV_DONTDUMP) == 0;
 }
 
+static bool set_aside(void)
+{
+	void *all = mmap(NULL, SLABS * STRIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (all == MAP_FAILED || page == MAP_FAILED || madvise(page, 4096, MADV_WIPEONFORK) < 0)
+		return false; /* what was mapped stays: this happens once */
+	mark = page;
+	*mark = 1;
+	__atomic_store_n(&range, all, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* One more slab. A child of a fork has none of it, since it would be the same memory, or memory that is not locked. */
 static bool make_slab(void)
 {
 	uint8_t *at;
 
-	if (!range) {
-		void *all = mmap(NULL, SLABS * STRIDE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		if (all == MAP_FAILED)
-			return false;
-		__atomic_store_n(&range, all, __ATOMIC_RELEASE);
-		owner = getpid();
-	}
-	if (slab_count == SLABS)
+	if ((!range && !set_aside()) || slab_count == SLABS)
 		return false;
 	at = range + slab_count * STRIDE;
 	if ((!map_secret(at) && !map_locked(at)) || madvise(at, SLAB, MADV_DONTFORK) < 0) {
@@ -111,12 +109,12 @@ static bool make_slab(void)
 /* In a child the slabs of the parent are not there. Their places stay taken: what stood in them may still be released. */
 static void after_fork(void)
 {
-	if (!range || owner == getpid())
+	if (!range || *mark)
 		return;
 	for (uint32_t i = first_own; i < slab_count; i++)
 		slabs[i].left = 0;
 	first_own = slab_count;
-	owner = getpid();
+	*mark = 1;
 }
 
 void *secret_alloc(size_t size)
@@ -168,8 +166,6 @@ void secret_free(void *pointer, size_t size)
 		s = &slabs[at / STRIDE];
 		at = at % STRIDE / UNIT;
 		sodium_memzero(pointer, units * UNIT);
-		for (size_t k = at; k < at + units; k++)
-			s->used[k / WORD] &= ~(UINT64_C(1) << k % WORD);
 		s->taken[at] = 0;
 		s->left += (uint16_t)units;
 	}
