@@ -196,7 +196,7 @@ def test_salvage_newest(place):
     path, out = encrypted(place, "f", bytes(30 * CHUNK)), place.name("out")
     fell_back = 0
     for _ in range(3):
-        subprocess.run([place.libraries[0], path, place.key, "0.05"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([place.libraries[0], path, place.key, "-7"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         content, stored = place.run("cat", path), read(path)
         for page in range(2, len(stored) // 4096):
             place.file("f", stored)

@@ -412,15 +412,20 @@ def test_terminal(place):
     expect((status, output, "terminal" in error), (1, b"", True), error)
 
 
-def bar(place, environment, *args):
-    """What a command whose output is read slowly says on a terminal."""
+def bar(place, environment, *args, feed=False):
+    """What a command whose output is read slowly, or whose input comes slowly, says on a terminal."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen([place.scrim, *args], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=follower,
+    process = subprocess.Popen([place.scrim, *args], stdout=subprocess.PIPE, stdin=subprocess.PIPE, stderr=follower,
                                env={**os.environ, **environment})
     os.close(follower)
     for _ in range(8):
-        process.stdout.read(1 << 20)
+        if feed:
+            process.stdin.write(bytes(1 << 20))
+            process.stdin.flush()
+        else:
+            process.stdout.read(1 << 20)
         time.sleep(0.1)
+    process.stdin.close()
     process.stdout.read()
     expect(process.wait(), 0, "status")
     said = b""
@@ -444,6 +449,9 @@ def test_progress(place):
         expect(part in said, True, f"{part!r} in {said!r}")
     said = bar(place, {"TERM": "xterm", "NO_COLOR": "1"}, "cat", path, "--key-file", place.key)
     expect(("%" in said, "\x1b[1m" in said), (True, False), said)
+    # Half of a pipe is not known: no remaining time.
+    said = bar(place, {"TERM": "xterm"}, "encrypt", "-", "--key-file", place.key, feed=True)
+    expect(("MiB/s" in said, " left" in said), (True, False), said)
     for options, term in ((["-q"], "xterm"), ([], "dumb")):
         expect(bar(place, {"TERM": term}, "cat", path, *options, "--key-file", place.key), "", "silence")
 

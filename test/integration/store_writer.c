@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changes an encrypted file in a loop, as a view would: for tests of what is done with a file in use.
- *   store_writer FILE KEY-FILE SECONDS|0     (0: hold it open until standard input ends)
+ *   store_writer FILE KEY-FILE SECONDS|0|-N     (0: hold it open until standard input ends; -N: so many commits, no seal)
  * Prints "ready" when it has the file and at the end how many commits there were. Each byte of a chunk has the same value,
  * so that a mixture of versions shows.
  */
@@ -33,7 +33,7 @@ static int fail(const char *what, int r)
 	return 1;
 }
 
-static int change(struct store *s, unsigned round)
+static int change(struct store *s, unsigned round, bool seals)
 {
 	static uint8_t bytes[CHUNK];
 	uint64_t chunks = store_size(s) / CHUNK;
@@ -44,7 +44,7 @@ static int change(struct store *s, unsigned round)
 		r = store_write(s, bytes, sizeof(bytes), ((uint64_t)rand() % chunks) * CHUNK);
 	if (r == 0)
 		r = store_commit(s, rand() % 4 != 0);
-	if (r == 0 && rand() % 8 == 0)
+	if (r == 0 && seals && rand() % 8 == 0)
 		r = store_seal(s);
 	return r;
 }
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
 	uint8_t bytes[32];
 	char byte;
 	unsigned rounds = 0;
-	double end;
+	double end, span;
 	int fd, r;
 
 	if (argc != 4)
@@ -82,13 +82,14 @@ int main(int argc, char **argv)
 		return fail("open", r);
 	puts("ready");
 	fflush(stdout);
-	end = now() + atof(argv[3]);
+	span = atof(argv[3]);
+	end = now() + span;
 	srand((unsigned)getpid());
-	if (atof(argv[3]) == 0)
+	if (span == 0)
 		while (read(STDIN_FILENO, &byte, 1) > 0)
 			;
-	for (; now() < end; rounds++) {
-		r = change(s, rounds);
+	for (; span < 0 ? rounds < -span : now() < end; rounds++) {
+		r = change(s, rounds, span > 0);
 		if (r < 0)
 			return fail("commit", r);
 	}

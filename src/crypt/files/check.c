@@ -2,6 +2,7 @@
 /* What of an encrypted file is whole, and saving that. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,15 +33,34 @@ static void pass_on(void *data, const struct store_damage *d)
 	c->found(c->data, &damage);
 }
 
+/* Reading that tells how far it is, and stops when it is told to. */
+static ssize_t counted_pread(void *handle, void *bytes, size_t len, uint64_t offset)
+{
+	struct files_store *s = (struct files_store *)((char *)handle - offsetof(struct files_store, fd));
+	ssize_t n = store_io_file.pread(handle, bytes, len, offset);
+
+	if (n <= 0)
+		return n;
+	s->read += (uint64_t)n;
+	return files_progress(s->files, s->read < s->size ? s->read : s->size, s->size) < 0 ? -ECANCELED : n;
+}
+
 int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data, struct errmsg *msg)
 {
 	struct checking c = {.found = found, .data = data};
+	struct store_io io = store_io_file;
+	struct files counting = *files;
 	struct files_store store;
 	struct store_info info;
-	int64_t n = files_store_open(files, fd, path, STORE_READ, NULL, &store, msg);
+	int64_t n;
 
+	io.pread = counted_pread;
+	counting.io = &io;
+	n = files_store_open(&counting, fd, path, STORE_READ, NULL, &store, msg);
 	if (n < 0)
 		return n;
+	if (store.env.io->size(&store.fd, &store.size) < 0)
+		store.size = 0;
 	store_get_info(store.store, &info);
 	n = store_verify(store.store, pass_on, &c);
 	if (n >= 0 && info.spare_damaged && !info.sealed)
@@ -53,6 +73,8 @@ int64_t files_verify(const struct files *files, int fd, const char *path, files_
 		n++;
 	}
 	files_store_close(&store);
+	if (n == -ECANCELED)
+		return errmsg_set(msg, (int)n, "%s: interrupted", path);
 	return n < 0 ? files_failed(msg, (int)n, path, "cannot be read") : n;
 }
 

@@ -40,6 +40,7 @@ struct files_fresh {
 /* What all operations share. Pointers are the caller's and outlive it. */
 struct files {
 	const struct aead_provider *provider;
+	const struct store_io *io;  /* of the stores; NULL: that of files */
 	struct crew *crew;          /* of threads that help; NULL: none */
 	struct store_layout layout; /* of new files */
 	bool force;                 /* do also what is refused else: hard links, open for writing, attributes that get lost */
@@ -84,6 +85,7 @@ struct files_store {
 	const struct files *files;
 	int fd;
 	struct store *store; /* stands on `fd` of this very struct, which therefore stays where it is */
+	uint64_t read, size; /* check.c: bytes of the file */
 	struct store_env env;
 };
 

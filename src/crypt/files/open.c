@@ -185,7 +185,14 @@ int files_store_open(const struct files *files, int fd, const char *path, enum s
 	struct store_info info;
 	int r = layout ? 0 : lock(fd, path, mode == STORE_WRITE, msg);
 
-	*ret_store = (struct files_store){.files = files, .fd = fd, .env = {.io = &store_io_file, .handle = &ret_store->fd, .provider = files->provider, .crew = files->crew}};
+	*ret_store = (struct files_store){
+		.files = files,
+		.fd = fd,
+		.env = {.io = files->io ? files->io : &store_io_file,
+			.handle = &ret_store->fd,
+			.provider = files->provider,
+			.crew = files->crew},
+	};
 	if (r == 0)
 		r = find_keys(files, fd, path, layout, &ret_store->env, msg);
 	if (r == 0) {

@@ -68,7 +68,7 @@ static int check_piece(struct store *s, void *data, uint8_t level, uint64_t inde
 
 	if (r == 0)
 		return 0;
-	if (r == -ENOMEM)
+	if (r == -ENOMEM || r == -ECANCELED)
 		return r;
 	if (__builtin_mul_overflow(index, span, &d.offset) || __builtin_mul_overflow(d.offset, s->chunk_size, &d.offset))
 		d.offset = UINT64_MAX;
