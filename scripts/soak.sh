@@ -6,6 +6,7 @@
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
 # SCRIM_SOAK=1 is set for the tests; those with a loop of their own honour it:
 #   integration/lifetime_of_descriptions.py   30,000 turns of each kind instead of 3,000
+#   integration/store_rekey.py                commands killed at each step instead of 14; 1,000 copies of a file in use
 #   integration/memory_flat.py                a million opens and 10,000 processes instead of 30,000 and 300
 # The others are run again and again: what they do (races, storms of signals, real programs) differs each time.
 # Stops at the first failure, with its output.
@@ -60,6 +61,7 @@ store() {
 		"$build/release/test/store_sim" $(((RANDOM * 32768 + RANDOM) * 100000)) 75000
 	done
 	SCRIM_STORE_OPERATIONS=170000 "$build/release/test/unit_store_model"
+	again 1 '^integration.store_'
 }
 
 # Straight from the corpus, with another seed each time: the tests' own seed and time limit are for quick runs.
