@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "crypt/crew.h"
 #include "crypt/random.h"
 #include "crypt/store/slot.h"
 #include "disk.h"
@@ -431,11 +433,15 @@ static size_t base_memory, peak_memory;
 
 static void look_at_memory(void)
 {
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&mutex);
 	struct mallinfo2 m = mallinfo2();
 	size_t used = m.uordblks + m.hblkhd;
 
-	if (used - base_memory > peak_memory && used > base_memory)
+	if (used > base_memory && used - base_memory > peak_memory)
 		peak_memory = used - base_memory;
+	pthread_mutex_unlock(&mutex);
 }
 
 static ssize_t looking_pread(void *handle, void *bytes, size_t len, uint64_t offset)
@@ -477,7 +483,8 @@ static void small_memory(void **state)
 		int fd = temporary();
 		struct store_env env = env_of(NULL);
 		const uint64_t stride = (UINT64_C(85) << chunks[k]) * 3;
-		uint8_t text[64] = "text";
+		uint8_t text[64] = "text", *bulk = pattern(8 << 20, 1);
+		struct crew *crew;
 		struct store *s;
 		enum { COUNT = 2500 };
 
@@ -486,6 +493,9 @@ static void small_memory(void **state)
 		env.io = &io;
 		env.handle = &fd;
 		env.provider = &aead_openssl;
+		env.random = NULL;
+		assert_int_equal(crew_new(CREW_MAX, &crew), 0);
+		env.crew = crew;
 		base_memory = 0;
 		peak_memory = 0;
 		look_at_memory();
@@ -506,10 +516,16 @@ static void small_memory(void **state)
 		for (uint64_t i = 0; i < COUNT; i += 2)
 			assert_int_equal(store_punch(s, i * stride, 1 << chunks[k]), 0);
 		assert_int_equal(store_commit(s, true), 0);
+		/* Many chunks at once, by all threads, while the nodes are in memory. */
+		assert_int_equal(store_write(s, bulk, 8 << 20, 0), 0);
+		assert_int_equal(store_commit(s, true), 0);
+		assert_int_equal(store_read(s, bulk, 8 << 20, 0), 8 << 20);
 		assert_int_equal(store_verify(s, ignore, NULL), 0);
 		assert_int_equal(store_compact(s), 0);
 		assert_int_equal(store_seal(s), 0);
 		store_free(s);
+		crew_free(crew);
+		free(bulk);
 #ifndef SCRIM_SANITIZED /* whose memory cannot be asked for */
 		assert_true(peak_memory > 5 << 20); /* it was a test */
 #endif
