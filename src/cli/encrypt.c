@@ -88,7 +88,7 @@ static int in_place(struct store_command *c, const struct files_place *place, un
 	if (r != FILES_DONE)
 		return r;
 	store_add_sizes(extra, &sizes);
-	if (v->direction == FILES_ENCRYPT && !v->warned && !c->json) {
+	if (v->direction == FILES_ENCRYPT && !v->warned) {
 		v->warned = true;
 		store_say(c, "what stood in the blocks of the old files is not wiped: until it is overwritten it may be recoverable "
 			     "(man scrim-store)");

@@ -205,15 +205,18 @@ int cmd_rekey(int argc, char **argv)
 		return k.c.status;
 	k.c.files.keys = both_keys;
 	k.new_options.askpass = k.c.key_options.askpass;
-	if (k.new_options.count > 0 && keys_open_given(&k.new_options, &k.new_keys, &msg) < 0) {
+	int r = k.new_options.count > 0 ? keys_open_given(&k.new_options, &k.new_keys, &msg) : 0;
+
+	if (r < 0) {
 		cli_error("the new key: %s", msg.text);
-		return EXIT_FAILED;
+		k.c.status = exit_status_of(r);
+		return store_command_finish(&k.c);
 	}
 	if (k.full)
 		store_command_each(&k.c, argv + optind, full);
 	else
 		two_passes(&k, argv + optind);
-	if (!k.full && k.dropped_count > 0 && !k.c.json)
+	if (!k.full && k.dropped_count > 0)
 		store_say(&k.c, "who had the old key may have kept the files' own keys: this does not revoke; --full encrypts anew");
 	keys_close(&k.new_keys);
 	return store_command_finish(&k.c);

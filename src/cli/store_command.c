@@ -211,7 +211,8 @@ bool store_command_interrupted(void)
 	return caught != 0;
 }
 
-static void print_json(const struct store_command *c, const char *path, const char *result, int error, const char *message, json_t *extra)
+static void print_json(const struct store_command *c, const char *path, const char *result, int error, const char *message,
+		       json_t *extra)
 {
 	json_t *object = json_object();
 

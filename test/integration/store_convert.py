@@ -189,6 +189,7 @@ def test_said(place):
     place.run("decrypt", a, "--provider", "openssl")
     expect(read(a), b"a", "providers agree")
     results = place.json("encrypt", a, b, place.name("absent"), status=1)
+    expect(place.error.count("recoverable"), 1, "said once")
     expect([(r["path"], r["result"], r.get("error")) for r in results],
            [(a, "done", None), (b, "done", None), (place.name("absent"), "failed", "ENOENT")], "json")
     expect((results[0]["size_before"], results[0]["size_after"]), (1, 4096), "sizes")

@@ -91,8 +91,10 @@ struct files_store {
 
 /*
  * Open the store in FD (for reading, for STORE_WRITE also for writing), which is taken over: lock it, find its keys, open
- * it, ask whether it is as fresh as it should be. Every encrypted file that a command opens is opened here. A file that is new (LAYOUT not NULL) is not locked.
- * -EBUSY: somebody has it open, MSG says who. -ESTALE: older than recorded, and files->fresh->strict. -ENODATA: no encrypted file. On failure FD is closed.
+ * it, ask whether it is as fresh as it should be. Every encrypted file that a command opens is opened here. A file that is
+ * new (LAYOUT not NULL) is not locked.
+ * -EBUSY: somebody has it open, MSG says who. -ESTALE: older than recorded, and files->fresh->strict. -ENODATA: no
+ * encrypted file. On failure FD is closed.
  */
 int files_store_open(const struct files *files, int fd, const char *path, enum store_mode mode,
 		     const struct store_layout *layout, struct files_store *ret_store, struct errmsg *msg);
@@ -180,19 +182,23 @@ int files_salvage(const struct files *files, int fd, const char *path, const str
 		  void *data, struct files_saved *ret_saved, struct errmsg *msg);
 
 /* Wrap the file's key for NEW_KEY too. Returns enum files_result. */
-int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key, struct errmsg *msg);
-/* Behind that, drop the wraps for the COUNT IDS; KEPT, without whose wrap nothing is dropped, is none of them. Returns enum files_result. */
+int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key,
+		    struct errmsg *msg);
+/* Behind that, drop the wraps for the COUNT IDS; KEPT, without whose wrap nothing is dropped, is none of them. Returns enum
+ * files_result. */
 int files_rekey_drop(const struct files *files, const struct files_place *place, const uint8_t *kept,
 		     const uint8_t (*ids)[FORMAT_ID], size_t count, struct errmsg *msg);
 /* Encrypt anew with a new key of the file, wrapped for the key for new files alone, in place. */
-int files_rekey_full(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg);
+int files_rekey_full(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes,
+		     struct errmsg *msg);
 
 /* Give space back. Sizes are those on the disk. */
-int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg);
+int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes,
+		  struct errmsg *msg);
 
 /*
- * Copy the encrypted file behind FD (taken over) as it is, without a key, also while it is written: one of its versions, whole. Writers
- * leave its pages alone meanwhile (store_hold()); where they cannot be told to it is tried until none has written.
+ * Copy the encrypted file behind FD (taken over) as it is, without a key, also while it is written: one of its versions,
+ * whole. Writers leave its pages alone meanwhile (store_hold()); where they cannot be told to it is tried until none has written.
  */
-int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out, struct files_sizes *ret_sizes,
-		   struct errmsg *msg);
+int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out,
+		   struct files_sizes *ret_sizes, struct errmsg *msg);

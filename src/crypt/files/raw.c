@@ -30,8 +30,8 @@ static int read_slots(int fd, uint8_t *slots)
 }
 
 /*
- * The order: writers are told, then the slots are read, then the pages that they refer to, which nobody may use for anything else by
- * now. What the slots are at the end does not matter. Bytes from the slots' place on that belong to pages (slots of 4 KiB)
+ * The order: writers are told, then the slots are read, then the pages that they refer to, which nobody may use for
+ * anything else by now. What the slots are at the end does not matter. Bytes from the slots' place on that belong to pages (slots of 4 KiB)
  * are among those copied before; so only the slots themselves are put back.
  */
 static int copy_once(const struct files *files, int from, int to, bool held, struct errmsg *msg, const char *path)
@@ -75,8 +75,8 @@ static int copy(const struct files *files, int from, int to, const char *path, s
 	return r;
 }
 
-int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out, struct files_sizes *ret_sizes,
-		   struct errmsg *msg)
+int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out,
+		   struct files_sizes *ret_sizes, struct errmsg *msg)
 {
 	_cleanup_close_ int from = fd;
 	struct replacement new = {.fd = -1};

@@ -8,8 +8,8 @@
 
 #include "crypt/files/internal.h"
 
-static int open_for_writing(const struct files *files, const struct files_place *place, struct files_store *ret_store, struct stat *ret_stat,
-			    struct files_head *ret_head, struct errmsg *msg)
+static int open_for_writing(const struct files *files, const struct files_place *place, struct files_store *ret_store,
+			    struct stat *ret_stat, struct files_head *ret_head, struct errmsg *msg)
 {
 	int fd, r = files_open(place, O_RDWR, &fd, ret_stat, msg);
 
@@ -75,7 +75,8 @@ static bool is_wrapped(const struct files_head *head, const uint8_t *id, bool ev
 	return every ? any && all : any;
 }
 
-int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key, struct errmsg *msg)
+int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key,
+		    struct errmsg *msg)
 {
 	struct files_store store;
 	struct files_head head;
@@ -95,8 +96,8 @@ int files_rekey_add(const struct files *files, const struct files_place *place, 
 	return finish(files, &store, &st, place->path, r, msg);
 }
 
-int files_rekey_drop(const struct files *files, const struct files_place *place, const uint8_t *kept, const uint8_t (*ids)[FORMAT_ID],
-		     size_t count, struct errmsg *msg)
+int files_rekey_drop(const struct files *files, const struct files_place *place, const uint8_t *kept,
+		     const uint8_t (*ids)[FORMAT_ID], size_t count, struct errmsg *msg)
 {
 	struct files_store store;
 	struct files_head head;
@@ -160,7 +161,8 @@ static int make_anew(const struct files *files, int from, const struct stat *st,
 	return files_store_finish(&new, path, msg);
 }
 
-int files_rekey_full(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg)
+int files_rekey_full(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes,
+		     struct errmsg *msg)
 {
 	_cleanup_close_ int fd = -EBADF;
 	struct files_head head;
@@ -183,7 +185,8 @@ static uint64_t on_disk(int fd)
 	return fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
-int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes, struct errmsg *msg)
+int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes,
+		  struct errmsg *msg)
 {
 	struct files_sizes sizes;
 	struct files_store store;

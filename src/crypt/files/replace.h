@@ -27,7 +27,8 @@ int replacement_begin(const struct files_place *place, struct replacement *ret_r
 /* Make its content and attributes durable. */
 int replacement_sync(const struct replacement *r, struct errmsg *msg);
 
-/* Behind replacement_sync(): give it the name, for good. OVER: in the place of what has it, else -EEXIST. In any case R is done with. */
+/* Behind replacement_sync(): give it the name, for good. OVER: in the place of what has it, else -EEXIST. In any case R is
+ * done with. */
 int replacement_finish(struct replacement *r, bool over, struct errmsg *msg);
 
 /* Remove what is there, if it has not been finished. */
