@@ -616,6 +616,43 @@ static void where_nothing_is_punched(void **state)
 	disk_free(disk);
 }
 
+/* Pages that were named before the content came back into the slot take no room there. */
+static void from_chunks_into_the_slot(void **state)
+{
+	static const struct {
+		uint8_t slot, chunk;
+		uint64_t size;
+	} all[] = {{12, 12, 3328}, {12, 14, 3328}, {13, 13, 7424}, {13, 14, 7000}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct disk *disk = disk_new(1);
+		struct store_env env = env_of(disk);
+		uint8_t *bytes = pattern(100 << 14, 1);
+		struct store_info info;
+		struct store *s;
+
+		assert_int_equal(store_open(&env, STORE_WRITE, &(struct store_layout){all[i].slot, all[i].chunk}, &s), 0);
+		for (uint64_t k = 0; k < 60; k++) /* as many as can be named, and free pages here and there */
+			assert_int_equal(store_write(s, bytes, 100, (k * 2) << all[i].chunk), 0);
+		assert_int_equal(store_commit(s, true), 0);
+		for (uint64_t k = 0; k < 60; k++)
+			assert_int_equal(store_write(s, bytes, 100, (k * 3 % 120) << all[i].chunk), 0);
+		assert_int_equal(store_commit(s, false), 0);
+		assert_int_equal(store_truncate(s, 0), 0);
+		assert_int_equal(store_write(s, bytes, all[i].size, 0), 0);
+		assert_int_equal(store_commit(s, false), 0);
+		store_free(s);
+		expect_content(&env, bytes, all[i].size);
+		assert_int_equal(store_open(&env, STORE_READ, NULL, &s), 0);
+		store_get_info(s, &info);
+		assert_true(info.is_inline && !info.fell_back && !info.spare_damaged);
+		store_free(s);
+		free(bytes);
+		disk_free(disk);
+	}
+}
+
 /* Authentic or not: what no store of this version has is damage, before anything is made for it. */
 static void wild_metas(void **state)
 {
@@ -656,7 +693,7 @@ int main(void)
 		cmocka_unit_test(four_wraps),            cmocka_unit_test(later_versions),
 		cmocka_unit_test(depth_not_size),        cmocka_unit_test(small_memory),
 		cmocka_unit_test(space_on_the_disk),     cmocka_unit_test(where_nothing_is_punched),
-		cmocka_unit_test(wild_metas),
+		cmocka_unit_test(wild_metas),            cmocka_unit_test(from_chunks_into_the_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,8 @@ static void fill_meta(struct store *s)
 			m->payload--;
 	}
 	m->named_count = 0;
-	for (unsigned i = 0; i < s->named_count; i++)
+	/* Content in the slot refers to no pages; and there would be no room for names beside it. */
+	for (unsigned i = 0; i < s->named_count && !(m->flags & META_INLINE); i++)
 		if (s->named[i].level <= m->height) /* a tree that was cut has lost levels */
 			m->named[m->named_count++] = s->named[i];
 	room = slot_size(s) - FORMAT_HEAD - BODY_LISTS - m->named_count * (size_t)8 -
