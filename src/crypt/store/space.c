@@ -286,6 +286,10 @@ static void collect(struct store *s, const struct scan *scan)
 	uint64_t left = s->meta.total_pages - scan->base, end = left < SCAN_BITS ? left : SCAN_BITS, start = 0;
 
 	for (uint64_t i = 0; i <= end; i++) {
+		if (i % 64 == 0 && i + 64 <= end && scan->bits[i / 64] == 0) {
+			i += 63; /* all free: goes on */
+			continue;
+		}
 		if (i < end && !(scan->bits[i / 64] & UINT64_C(1) << i % 64))
 			continue;
 		ring_add(&s->free, STORE_FREE, scan->base + start, i - start);
