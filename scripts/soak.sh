@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store fuzz features suites (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store fuzz features vm suites (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store fuzz features suites; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store fuzz features vm suites; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -91,9 +91,10 @@ for part in "$@"; do
 	store) store ;;
 	fuzz) fuzz ;;
 	features) release && SCRIM_FEATURES_BUILD=$build/release ./scripts/features-off.sh ;;
+	vm) release && SCRIM_VM_BUILD=$build/release ./scripts/vm-test.sh all ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store fuzz features suites" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store fuzz features vm suites" >&2
 		exit 2
 		;;
 	esac

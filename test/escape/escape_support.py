@@ -17,7 +17,8 @@ import time
 ORDINARY = 54321  # no such user, no such group: nothing but what is made for it is its own
 # Calls that a filter around us answers (features/without.c): nobody mediates them.
 WITHOUT_CALLS = {pair.partition("=")[2] for pair in os.environ.get("SCRIM_WITHOUT_CALLS", "").split() if "?" not in pair}
-LIMIT = 60  # seconds that one program may take; none takes more than a few
+PATIENCE = int(os.environ.get("SCRIM_SLOW", "1"))  # how many times slower than others this machine is known to be
+LIMIT = 60 * PATIENCE  # seconds that one program may take; none takes more than a few
 
 
 class Failures:

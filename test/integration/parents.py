@@ -90,7 +90,7 @@ def seen():
 def tell(what, found=None):
     say({'seen': what, 'by': found or seen()})
 def until(condition):
-    for _ in range(6000):
+    for _ in range(6000 * int(os.environ.get('SCRIM_SLOW', '1'))):
         if condition():
             return
         time.sleep(0.005)

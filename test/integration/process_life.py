@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 
-from escape_support import check, equal, main, read, write
+from escape_support import PATIENCE, check, equal, main, read, write
 
 RULES = ["hide **/hidden-*", "deny **/denied-*"]
 
@@ -26,7 +26,7 @@ def view(esc, *args, rules=RULES, **options):
 
 def finish(process, text=None):
     try:
-        out, err = process.communicate(text, timeout=60)
+        out, err = process.communicate(text, timeout=60 * PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
@@ -53,7 +53,7 @@ def gone(pid):
 
 
 def wait_until(condition, what):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 20 * PATIENCE
     while not condition():
         if not check(time.monotonic() < end, f"never: {what}"):
             return
@@ -144,7 +144,7 @@ def closed_after(esc, what):
         supervisor, reaper = parts(p.pid)
         time.sleep(0.05)
         os.kill(supervisor if what == "supervisor" else reaper, signal.SIGKILL)
-        text, end = b"", time.monotonic() + 20
+        text, end = b"", time.monotonic() + 20 * PATIENCE
         while time.monotonic() < end:
             if select.select([said], [], [], 0.5)[0]:
                 data = said.read(1000)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from escape_support import Escape, check, equal, failures, make_removable
+from escape_support import PATIENCE, Escape, check, equal, failures, make_removable
 
 # Nothing that these programs touch.
 RULES = ["hide /nonexistent-scrim-users"]
@@ -345,7 +345,7 @@ def ancestors(esc):
     path = os.path.join(fresh(esc, "work"), "pid")
     view = subprocess.Popen([esc.scrim, "run", "--stats", os.path.join(esc.base, "yama"), "-r", RULES[0], "--", esc.python, "-c",
                              DAEMON, path])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * PATIENCE
     while not os.path.exists(path) and time.monotonic() < deadline:
         time.sleep(0.01)
     with open(path) as f:
@@ -361,7 +361,7 @@ def ancestors(esc):
     check(len(chain) > 3 and chain.index(view.pid) == 3, f"reaper, supervisor, front: {names}")
     with open(path + ".stop", "w"):
         pass
-    equal(view.wait(60), 0, "the view's end")
+    equal(view.wait(60 * PATIENCE), 0, "the view's end")
     check(os.path.isdir(path + ".served"), "the daemon was served to its end")
     scope = "/proc/sys/kernel/yama/ptrace_scope"
     print(f"   Yama: {open(scope).read().strip() if os.path.exists(scope) else 'not in this kernel'}")
