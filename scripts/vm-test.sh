@@ -99,7 +99,8 @@ timeout --foreground "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu ma
 	-drive file="$work/a",format=raw,if=virtio,cache=unsafe -drive file="$work/b",format=raw,if=virtio,cache=unsafe \
 	-nic none -kernel "$kernel" -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 scrim.build=$build scrim.source=$source scrim.yama=$scope scrim.tests=$tests" \
-	</dev/null > >(tee "$log") 2>&1 &
+	</dev/null >"$log" 2>&1 &
 machine=$!
 wait "$machine" || true
+cat "$log"
 grep -aq '^the tests ended with status 0' "$log"
