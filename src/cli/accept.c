@@ -19,15 +19,7 @@ static int accept_file(struct store_command *c, const struct files_place *place,
 
 int cmd_accept(int argc, char **argv)
 {
-	static const struct option long_options[] = {STORE_LONG_OPTIONS, TREE_LONG_OPTIONS, {0}};
 	struct store_command c = {.name = "accept", .usage = usage};
 
-	if (store_command_parse(&c, argc, argv, "hqr", long_options, NULL, NULL))
-		return c.status;
-	if (optind == argc)
-		return store_command_misused(&c, "no path was given");
-	if (store_command_start(&c))
-		return c.status;
-	store_command_each(&c, argv + optind, accept_file);
-	return store_command_finish(&c);
+	return store_command_on_files(&c, argc, argv, true, accept_file);
 }

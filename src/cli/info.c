@@ -149,15 +149,7 @@ static int info(struct store_command *c, const struct files_place *place, unsign
 
 int cmd_info(int argc, char **argv)
 {
-	static const struct option long_options[] = {STORE_LONG_OPTIONS, {0}};
 	struct store_command c = {.name = "info", .usage = usage};
 
-	if (store_command_parse(&c, argc, argv, "hq", long_options, NULL, NULL))
-		return c.status;
-	if (optind == argc)
-		return store_command_misused(&c, "no file was given");
-	if (store_command_start(&c))
-		return c.status;
-	store_command_each(&c, argv + optind, info);
-	return store_command_finish(&c);
+	return store_command_on_files(&c, argc, argv, false, info);
 }

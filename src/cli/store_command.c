@@ -321,6 +321,23 @@ void store_command_each(struct store_command *c, char **paths,
 		store_say(c, "%s: %u done, %u skipped, %u failed, %u passed by", c->name, c->done, c->skipped, c->failed, c->passed);
 }
 
+int store_command_on_files(struct store_command *c, int argc, char **argv, bool trees,
+			   int (*act)(struct store_command *c, const struct files_place *place, unsigned depth,
+				      json_t *extra, struct errmsg *msg))
+{
+	static const struct option tree_options[] = {STORE_LONG_OPTIONS, TREE_LONG_OPTIONS, {0}};
+	static const struct option file_options[] = {STORE_LONG_OPTIONS, {0}};
+
+	if (store_command_parse(c, argc, argv, trees ? "hqr" : "hq", trees ? tree_options : file_options, NULL, NULL))
+		return c->status;
+	if (optind == argc)
+		return store_command_misused(c, trees ? "no path was given" : "no file was given");
+	if (store_command_start(c))
+		return c->status;
+	store_command_each(c, argv + optind, act);
+	return store_command_finish(c);
+}
+
 int store_command_finish(struct store_command *c)
 {
 	int number = caught;

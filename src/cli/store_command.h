@@ -109,6 +109,11 @@ void store_command_each(struct store_command *c, char **paths,
 				   struct errmsg *msg));
 #define REPORTED 2
 
+/* A subcommand that is no more than this: its options (TREES: those of trees too), then ACT for every file. Its exit status. */
+int store_command_on_files(struct store_command *c, int argc, char **argv, bool trees,
+			   int (*act)(struct store_command *c, const struct files_place *place, unsigned depth,
+				      json_t *extra, struct errmsg *msg));
+
 /* The end: give everything back, die of the signal that was caught. Returns the exit status. */
 int store_command_finish(struct store_command *c);
 

@@ -82,17 +82,9 @@ static int verify(struct store_command *c, const struct files_place *place, unsi
 
 int cmd_verify(int argc, char **argv)
 {
-	static const struct option long_options[] = {STORE_LONG_OPTIONS, TREE_LONG_OPTIONS, {0}};
 	struct store_command c = {.name = "verify", .usage = verify_usage};
 
-	if (store_command_parse(&c, argc, argv, "hqr", long_options, NULL, NULL))
-		return c.status;
-	if (optind == argc)
-		return store_command_misused(&c, "no path was given");
-	if (store_command_start(&c))
-		return c.status;
-	store_command_each(&c, argv + optind, verify);
-	return store_command_finish(&c);
+	return store_command_on_files(&c, argc, argv, true, verify);
 }
 
 struct salvaging {

@@ -90,21 +90,31 @@ static int keyed(const uint8_t *key, size_t aad_len, struct kcapi_handle **ret_h
 	return 0;
 }
 
+/* What a message authenticates and what is computed on, one behind the other, and a handle with its key. */
+static int take_in(struct afalg *a, const uint8_t *key, const struct aead_message *m, struct kcapi_handle **ret_handle)
+{
+	int r;
+
+	if (m->len > MOST || m->aad_len > MOST || m->aad_len + m->len + AEAD_TAG_SIZE > MOST)
+		return -EMSGSIZE;
+	r = keyed(key, m->aad_len, ret_handle);
+	if (r < 0)
+		return r;
+	memcpy(a->in, m->aad, m->aad_len);
+	memcpy(a->in + m->aad_len, m->in, m->len);
+	return 0;
+}
+
 static int afalg_seal(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
 	struct afalg *a = context;
 	size_t head = m->aad_len, all = head + m->len;
 	struct kcapi_handle *handle;
 	ssize_t n;
-	int r;
+	int r = take_in(a, key, m, &handle);
 
-	if (m->len > MOST || head > MOST || all + AEAD_TAG_SIZE > MOST)
-		return -EMSGSIZE;
-	r = keyed(key, head, &handle);
 	if (r < 0)
 		return r;
-	memcpy(a->in, m->aad, head);
-	memcpy(a->in + head, m->in, m->len);
 	n = kcapi_aead_encrypt(handle, a->in, all, nonce, a->out, all + AEAD_TAG_SIZE, KCAPI_ACCESS_SENDMSG);
 	kcapi_aead_destroy(handle);
 	if (n != (ssize_t)(all + AEAD_TAG_SIZE))
@@ -120,15 +130,10 @@ static int afalg_open(void *context, const uint8_t *key, const uint8_t *nonce, c
 	size_t head = m->aad_len, all = head + m->len;
 	struct kcapi_handle *handle;
 	ssize_t n;
-	int r;
+	int r = take_in(a, key, m, &handle);
 
-	if (m->len > MOST || head > MOST || all + AEAD_TAG_SIZE > MOST)
-		return -EMSGSIZE;
-	r = keyed(key, head, &handle);
 	if (r < 0)
 		return r;
-	memcpy(a->in, m->aad, head);
-	memcpy(a->in + head, m->in, m->len);
 	memcpy(a->in + all, m->tag, AEAD_TAG_SIZE);
 	/* Nothing to be written is refused; one byte of room is not. */
 	n = kcapi_aead_decrypt(handle, a->in, all + AEAD_TAG_SIZE, nonce, a->out, all > 0 ? all : 1, KCAPI_ACCESS_SENDMSG);

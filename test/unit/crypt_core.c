@@ -12,8 +12,6 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -37,6 +35,7 @@
 #include "crypt/secret.h"
 #include "crypt/store/store.h"
 #include "crypt/xaes.h"
+#include "memfd_secret.h"
 
 #define KEY     32
 #define PIECE   (1 << 20)
@@ -64,20 +63,6 @@ static int given_random(void *bytes, size_t len)
 	}
 	pthread_mutex_unlock(&random_lock);
 	return 0;
-}
-
-static void without_memfd_secret(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_secret, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {.len = 4, .filter = code};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		abort();
 }
 
 static void dump_everything(void)

@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,6 +24,7 @@
 #include "crypt/keys/slot.h"
 #include "crypt/random.h"
 #include "crypt/secret.h"
+#include "memfd_secret.h"
 
 #define STEP (1 << 16)
 #define MASK 0x5a
@@ -165,21 +162,6 @@ static void only_in_secret_memory(void **state)
 		assert_int_equal(safe, 0);
 		assert_int_equal(elsewhere, 0);
 	}
-}
-
-/* Pages of memfd_secret(2) cannot be read through /proc: with locked ones the search sees what is where. */
-static void without_memfd_secret(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_secret, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {.len = 4, .filter = code};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		abort();
 }
 
 int main(void)
