@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,7 +81,8 @@ int __wrap_utimensat(int dirfd, const char *path, const struct timespec times[2]
 	return __real_utimensat(dirfd, path, times, flags);
 }
 
-/* Names of sockets are new files; other addresses are those of the machine, and no socket binds to another family's. */
+/* Names of sockets are new files; other addresses are those of the machine, and no socket binds to another family's or to
+ * one that is too long. */
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len)
 {
@@ -88,7 +90,7 @@ int __wrap_bind(int fd, const struct sockaddr *address, socklen_t len)
 	socklen_t size = sizeof(domain);
 
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-	if (len > sizeof(sa_family_t) && domain == AF_UNIX && address->sa_family == AF_UNIX && address->sa_data[0])
+	if (len > sizeof(sa_family_t) && len <= sizeof(struct sockaddr_un) && domain == AF_UNIX && address->sa_family == AF_UNIX && address->sa_data[0])
 		return changed();
 	errno = EADDRINUSE;
 	return -1;
