@@ -10,9 +10,7 @@ the table.
 """
 import argparse
 import fnmatch
-import json
 import os
-import platform
 import random
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from dataclasses import dataclass
 from columns import MANY, NATIVE, SCRIM, VARIANTS, prefixes, start_columns
 from judge import FREE, PINNED, goals, summary
 from programs import programs, run
-from report import table
+from report import finish, table
 
 KINDS = ("open_close", "open_close_write", "open_close_relative", "open_close_at", "open_close_create", "open_close_path",
          "open_absent", "stat", "lstat_relative", "lstat_at", "fstat_libc", "access", "readlink", "create_unlink",
@@ -186,15 +184,7 @@ def main():
         results = measure(options)
     found = goals(results)
     table(results, found)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as f:
-            json.dump({"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg(),
-                       "quick": options.quick, "nanoseconds": results,
-                       "goals": [vars(goal) | {"mark": goal.mark()} for goal in found]}, f, indent=1)
-    complaints = list(implausible(results))
-    for complaint in complaints:
-        print("FAIL:", complaint)
-    sys.exit(1 if complaints or not results else 0)
+    sys.exit(finish(options, results, found, implausible(results)))
 
 
 main()

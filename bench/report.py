@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table."""
+"""The table, and how a run of the benchmarks ends."""
+import json
+import os
+import platform
+
 from columns import MANY, NATIVE, PROOT, SCRIM, SEND, SPLIT, VARIANTS
 from judge import Ratio, lower_floor, samples
 
@@ -62,3 +66,16 @@ def table(results, goals):
         sign = ">=" if goal.at_least else "<="
         print(f"{goal.place + ', ' + goal.what:76}{goal.value:10.2f}{goal.minima:10.2f}{sign:>4}{goal.limit:6.2f}  "
               f"{goal.mark()}")
+
+
+def finish(options, results, found, complaints):
+    """Write the JSON where that was asked for, say what cannot be true; the exit status."""
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as f:
+            json.dump({"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg(),
+                       "quick": options.quick, "nanoseconds": results,
+                       "goals": [vars(goal) | {"mark": goal.mark()} for goal in found]}, f, indent=1)
+    complaints = list(complaints)
+    for complaint in complaints:
+        print("FAIL:", complaint)
+    return 1 if complaints or not results else 0

@@ -11,7 +11,6 @@ import argparse
 import fnmatch
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tempfile
 import time
 
 from judge import Goal, Ratio, summary
+from report import finish
 
 STORE, STORE_2, BARE, PLAIN = "store", "store 2 threads", "bare", "plain"
 LAYOUTS = [(chunk, slot) for slot in (12, 13) for chunk in (12, 14, 16)]
@@ -245,15 +245,7 @@ def main():
         found += goals(place, result)
     if not options.layouts:
         print_goals(found)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as f:
-            json.dump({"kernel": platform.release(), "processors": os.cpu_count(), "load": os.getloadavg(),
-                       "quick": options.quick, "nanoseconds": results,
-                       "goals": [vars(goal) | {"mark": goal.mark()} for goal in found]}, f, indent=1)
-    complaints = list(implausible(results))
-    for complaint in complaints:
-        print("FAIL:", complaint)
-    sys.exit(1 if complaints or not results else 0)
+    sys.exit(finish(options, results, found, implausible(results)))
 
 
 main()

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
+#include "base/whole.h"
 
 #define MAX_LINES    256 /* in a file: those not written for longest go */
 #define MAX_PER_PATH 8   /* files that stood at one path */
@@ -32,19 +34,12 @@ struct bucket {
 	struct line lines[MAX_LINES + 1];
 };
 
-static int hash_path(const char *path, uint8_t hash[HASH])
+static void hash_path(const char *path, uint8_t hash[HASH])
 {
 	uint8_t all[crypto_hash_sha256_BYTES];
 
 	crypto_hash_sha256(all, (const uint8_t *)path, strlen(path));
 	memcpy(hash, all, HASH);
-	return 0;
-}
-
-static void to_hex(const uint8_t *bytes, size_t len, char *text)
-{
-	for (size_t i = 0; i < len; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 }
 
 /* LEN bytes from 2 * LEN digits and the character END behind them; NULL: they are not there. */
@@ -107,21 +102,6 @@ static int load(int dir, struct bucket *b)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int save(int dir, const struct bucket *b)
 {
 	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
@@ -136,9 +116,9 @@ static int save(int dir, const struct bucket *b)
 		const struct line *l = &b->lines[i];
 		char path[2 * HASH + 1], id[2 * FORMAT_ID + 1], tag[2 * AEAD_TAG_SIZE + 1];
 
-		to_hex(l->path, HASH, path);
-		to_hex(l->version.file_id, FORMAT_ID, id);
-		to_hex(l->version.tag, AEAD_TAG_SIZE, tag);
+		sodium_bin2hex(path, sizeof(path), l->path, HASH);
+		sodium_bin2hex(id, sizeof(id), l->version.file_id, FORMAT_ID);
+		sodium_bin2hex(tag, sizeof(tag), l->version.tag, AEAD_TAG_SIZE);
 		len += (size_t)snprintf(text + len, MAX_BYTES + 1 - len, "%s %s %" PRIu64 " %s\n", path, id, l->version.sequence, tag);
 	}
 	/* Only who holds the lock writes it: one that is there was left by somebody who was killed. */
@@ -147,7 +127,7 @@ static int save(int dir, const struct bucket *b)
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, len);
+	r = write_whole(fd, text, len);
 	if (r == 0 && renameat(dir, name, dir, b->name) < 0)
 		r = -errno;
 	if (r < 0)
@@ -186,16 +166,12 @@ static bool put(struct bucket *b, const struct line *l, bool accept)
 }
 
 /* The path's line, and the file of the record in which it stands. */
-static int place(const char *path, const struct freshness_version *version, struct line *ret_line, struct bucket *b)
+static void place(const char *path, const struct freshness_version *version, struct line *ret_line, struct bucket *b)
 {
-	int r = hash_path(path, ret_line->path);
-
-	if (r < 0)
-		return r;
+	hash_path(path, ret_line->path);
 	if (version)
 		ret_line->version = *version;
 	snprintf(b->name, sizeof(b->name), "%02x", ret_line->path[0]);
-	return 0;
 }
 
 int freshness_check(const char *directory, const char *path, const struct freshness_version *version,
@@ -205,14 +181,14 @@ int freshness_check(const char *directory, const char *path, const struct freshn
 	_cleanup_free_ struct bucket *b = malloc(sizeof(*b));
 	enum freshness found = FRESH_UNKNOWN;
 	struct line l;
-	int r;
+	int r = 0;
 
 	if (!b)
 		return -ENOMEM;
 	if (dir < 0 && errno != ENOENT)
 		return -errno;
-	r = place(path, version, &l, b);
-	if (r == 0 && dir >= 0)
+	place(path, version, &l, b);
+	if (dir >= 0)
 		r = load(dir, b);
 	if (r < 0)
 		return r;
@@ -238,25 +214,6 @@ int freshness_check(const char *directory, const char *path, const struct freshn
 	return 0;
 }
 
-/* mkdir -p, private. */
-static int make_directory(const char *directory, int *ret_dir)
-{
-	_cleanup_free_ char *path = strdup(directory);
-
-	if (!path)
-		return -ENOMEM;
-	for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	*ret_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *ret_dir < 0 ? -errno : 0;
-}
-
 int freshness_record(const char *directory, const char *path, const struct freshness_version *version, bool accept)
 {
 	_cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -267,9 +224,12 @@ int freshness_record(const char *directory, const char *path, const struct fresh
 	if (!b)
 		return -ENOMEM;
 	if (dir < 0)
-		r = errno == ENOENT ? make_directory(directory, &dir) : -errno;
-	if (r == 0)
-		r = place(path, version, &l, b);
+		r = errno == ENOENT ? make_directories(directory, NULL) : -errno;
+	if (r == 0 && dir < 0) {
+		dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = dir < 0 ? -errno : 0;
+	}
+	place(path, version, &l, b);
 	while (r == 0 && flock(dir, LOCK_EX) < 0)
 		r = errno == EINTR ? 0 : -errno;
 	if (r == 0)

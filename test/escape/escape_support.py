@@ -230,6 +230,16 @@ def main(body):
     sys.exit(status)
 
 
+def run_parts(escape, parts):
+    """Run each of PARTS (name: function), or the one that was asked for; say how long it took."""
+    for name, part in parts.items():
+        if escape.only and escape.only != name:
+            continue
+        begin = time.monotonic()
+        part(escape)
+        print(f"   {name}: {time.monotonic() - begin:.1f} s", flush=True)
+
+
 def write(path, data, mode=0o644):
     if isinstance(data, str):
         data = data.encode()

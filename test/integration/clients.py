@@ -17,7 +17,7 @@ import sys
 import time
 
 import escape_support
-from escape_support import check, equal, main, write
+from escape_support import check, equal, main, run_parts, write
 
 # OpenSSH asks who its user is.
 escape_support.ORDINARY = pwd.getpwnam("nobody").pw_uid
@@ -380,13 +380,4 @@ def refused(esc):
 PARTS = {"ssh": ssh, "gpg": gpg, "bus": bus, "log": log, "talk": talk, "activation": activation, "refused": refused}
 
 
-def body(esc):
-    for name, part in PARTS.items():
-        if esc.only and esc.only != name:
-            continue
-        begin = time.monotonic()
-        part(esc)
-        print(f"   {name}: {time.monotonic() - begin:.1f} s", flush=True)
-
-
-main(body)
+main(lambda esc: run_parts(esc, PARTS))

@@ -12,9 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
-from escape_support import WITHOUT_CALLS, check, equal, main, write
+from escape_support import WITHOUT_CALLS, check, equal, main, run_parts, write
 
 RULES = ["hide **/hidden-*", "deny **/denied-*", "mask **/masked-*"]
 
@@ -278,13 +277,4 @@ def given(esc):
 PARTS = {"signals": signals, "proc": proc, "sockets": sockets, "dumpable": dumpable, "threads": threads}
 
 
-def body(esc):
-    for name, part in PARTS.items():
-        if esc.only and esc.only != name:
-            continue
-        begin = time.monotonic()
-        part(esc)
-        print(f"   {name}: {time.monotonic() - begin:.1f} s", flush=True)
-
-
-main(body)
+main(lambda esc: run_parts(esc, PARTS))

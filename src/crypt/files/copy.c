@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/whole.h"
 #include "crypt/files/internal.h"
 #include "crypt/secret.h"
 
@@ -127,22 +128,6 @@ int copy_into_store(const struct files *files, int fd, struct store *to, uint64_
 	return r;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, bytes, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 /* Write what is not zeros within a chunk: its holes were smaller than the chunk. A chunk of zeros only was none. */
 static int write_sparse(int fd, const uint8_t *bytes, size_t len, uint64_t offset, uint64_t chunk)
 {
@@ -153,7 +138,7 @@ static int write_sparse(int fd, const uint8_t *bytes, size_t len, uint64_t offse
 		while (at < n) {
 			for (end = at; end < n && (whole || !is_zero(bytes + end, GRAIN < n - end ? GRAIN : n - end));)
 				end += GRAIN < n - end ? GRAIN : n - end;
-			int r = end > at ? write_all(fd, bytes + at, end - at, offset + at) : 0;
+			int r = end > at ? pwrite_whole(fd, bytes + at, end - at, offset + at) : 0;
 
 			if (r < 0)
 				return r;
@@ -340,7 +325,7 @@ int copy_file(const struct files *files, int from, int to, uint64_t size)
 				size = at; /* it was cut meanwhile */
 				break;
 			}
-			r = n < 0 ? (int)n : write_all(to, piece, (size_t)n, at);
+			r = n < 0 ? (int)n : pwrite_whole(to, piece, (size_t)n, at);
 			if (r == 0)
 				r = files_progress(files, at + (uint64_t)n, size);
 			if (r < 0)

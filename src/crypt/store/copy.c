@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/whole.h"
 #include "crypt/store/internal.h"
 
 /* As much as the file has of the LEN bytes (at most a chunk) at FROM. */
@@ -69,22 +70,6 @@ int64_t store_copy_in(struct store *s, int fd, uint64_t from, uint64_t len, uint
 	return (int64_t)done;
 }
 
-static int write_plain(int fd, const uint8_t *bytes, size_t len, uint64_t to)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, bytes, len, (off_t)to);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes += n;
-		to += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* A part of one chunk, or one that is in memory; nothing of a hole that covers all of it. */
 static int copy_out_some(struct store *s, int fd, uint64_t to, size_t len, uint64_t offset)
 {
@@ -99,7 +84,7 @@ static int copy_out_some(struct store *s, int fd, uint64_t to, size_t len, uint6
 	if (r < 0)
 		return r;
 	r = (int)store_read(s, bytes, len, offset);
-	return r < 0 ? r : write_plain(fd, bytes, (size_t)r, to);
+	return r < 0 ? r : pwrite_whole(fd, bytes, (size_t)r, to);
 }
 
 int64_t store_copy_out(struct store *s, int fd, uint64_t to, uint64_t len, uint64_t offset)

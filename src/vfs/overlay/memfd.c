@@ -7,27 +7,12 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/whole.h"
 #include "vfs/fdpath.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
-
-static int write_whole(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t done = write(fd, data, len);
-
-		if (done < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		data += done;
-		len -= (size_t)done;
-	}
-	return 0;
-}
 
 int memfd_new(const char *name, const void *data, size_t len, int *ret_fd)
 {
