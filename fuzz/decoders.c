@@ -189,7 +189,7 @@ static void make_view(void)
 			 at ? directory : "", at ? at + 1 : "");
 		require(policy_add_rule(policy, text, &msg) == 0);
 	}
-	require(policy_compile(policy, &msg) == 0 && view_new(policy, &view, &msg) == 0);
+	require(policy_compile(policy, &msg) == 0 && view_new(&(struct view_config){.policy = policy}, &view, &msg) == 0);
 	require(!view->root);
 }
 

@@ -30,10 +30,13 @@ static void compare(const struct policy *policy, const char *path, size_t len)
 {
 	int32_t best[PART_COUNT] = {RULE_NONE, RULE_NONE, RULE_NONE};
 	struct match_state at;
+	struct verdict verdict;
 
 	policy_explain(policy, path, len, note, best);
 	match_path(policy, path, len, &at);
-	if (memcmp(best, at.best, sizeof(best)) != 0 || !match_equal(&at, &at))
+	match_verdict(policy, &at, &verdict);
+	if (best[PART_VISIBILITY] != verdict.visibility_rule || best[PART_CONTENT] != verdict.content_rule ||
+	    best[PART_WRITE] != verdict.write_rule || !match_equal(&at, &at))
 		abort();
 	for (uint32_t i = 1; i < at.count; i++)
 		if (at.node[i - 1] >= at.node[i])

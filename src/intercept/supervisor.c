@@ -131,7 +131,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct steer *steer = NULL;
 	int error;
 
-	error = view_new(config->policy, &view, msg);
+	error = view_new(&(struct view_config){.policy = config->policy, .vnodes = config->vnodes}, &view, msg);
 	if (error)
 		return error;
 	error = filter_prove_calls();

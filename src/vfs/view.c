@@ -76,8 +76,18 @@ static void cleanup_view(struct view **view)
 	view_free(*view);
 }
 
-int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
+/* The encrypted files of the policy, where it has any. */
+static int open_vnodes(struct view *view, const struct view_config *config, struct errmsg *msg)
 {
+	if (!view->needs.crypt)
+		return 0;
+	(void)config;
+	return errmsg_set(msg, -EOPNOTSUPP, "crypt is not served by this version");
+}
+
+int view_new(const struct view_config *config, struct view **ret, struct errmsg *msg)
+{
+	const struct policy *policy = config->policy;
 	_cleanup_(cleanup_view) struct view *view = calloc(1, sizeof(*view));
 	struct stat proc_stat;
 	uint32_t count = policy_rule_count(policy);
@@ -109,6 +119,9 @@ int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg)
 	if (error < 0)
 		return errmsg_set(msg, error, "out of memory");
 	error = masks_new(policy, &view->masks, msg);
+	if (error < 0)
+		return error;
+	error = open_vnodes(view, config, msg);
 	if (error < 0)
 		return error;
 	error = binfmt_misc_new(view->proc_fd, &view->formats);

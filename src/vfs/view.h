@@ -19,6 +19,8 @@ struct known;
 struct link_hints;
 struct masks;
 struct pins;
+struct vnodes;
+struct vnodes_config;
 
 /* There inside only: the state of the view as JSON (state.h). */
 #define STATE_PATH "/dev/scrim"
@@ -30,6 +32,7 @@ struct view {
 	struct policy_needs needs;
 	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
+	struct vnodes *vnodes; /* encrypted files in use (vnode/vnode.h); NULL: no rule encrypts */
 	struct known *known; /* paths that just led to regular files (known.h) */
 	struct binfmt_misc *formats; /* registered with the kernel (proc/binfmt_misc.h) */
 	struct link_hints *links; /* where symlinks were met (walk_links.c) */
@@ -49,8 +52,15 @@ struct view {
 	unsigned protected_fifos;
 };
 
-/* POLICY is compiled and outlives the view. Returns 0 or a negative errno with MSG. */
-int view_new(const struct policy *policy, struct view **ret, struct errmsg *msg);
+/* Zeros, but for the policy: nothing is encrypted. Everything that is pointed to outlives the view. */
+struct view_config {
+	const struct policy *policy; /* compiled */
+	/* What encrypted files are served with (vnode/vnode.h; its `policy` is filled in). NULL: no rule may encrypt. */
+	const struct vnodes_config *vnodes;
+};
+
+/* Returns 0 or a negative errno with MSG. */
+int view_new(const struct view_config *config, struct view **ret, struct errmsg *msg);
 struct view *view_free(struct view *view);
 
 /* Memory of the walk's alone. Returns 0 or -ENOMEM. */

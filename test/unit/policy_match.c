@@ -85,6 +85,52 @@ static void test_way(void **state)
 	CHECK("hide ~/x\nshow ~/x/y", {"/nowhere/home", "show plain free"}, {"/nowhere/home/x", "way plain free"});
 }
 
+static void test_crypt(void **state)
+{
+	(void)state;
+	CHECK("crypt /n/d key=k\nplain /n/d/p\nmask /n/d/m", {"/n", "show plain free"}, {"/n/d", "show crypt free"},
+	      {"/n/d/e/f", "show crypt free"}, {"/n/d/p/q", "show plain free"}, {"/n/d/m", "show mask free"});
+	/* files=only is about that very name, and an earlier rule stands beneath it. */
+	CHECK("mask /n/d/a.db/x\ncrypt /n/**/*.db files=only", {"/n/a.db", "show crypt free"},
+	      {"/n/d/a.db", "show crypt free"}, {"/n/d/a.db/b", "show plain free"}, {"/n/d/a.db/x", "show mask free"},
+	      {"/n/d/a.db/x.db", "show crypt free"});
+	CHECK("mask /n/d\ncrypt /n/d/f files=only\nplain /n/d/f/g", {"/n/d/e", "show mask free"},
+	      {"/n/d/f", "show crypt free"}, {"/n/d/f/e", "show mask free"}, {"/n/d/f/g", "show plain free"});
+	CHECK("crypt /n/d/f files=only\nmask /n/d", {"/n/d/f", "show mask free"});
+	CHECK("crypt /n/f files=only\nplain /n/f", {"/n/f", "show plain free"});
+	CHECK("plain /n/f\ncrypt /n/f files=only\nhide /n/f/x", {"/n/f", "show crypt free"},
+	      {"/n/f/y", "show plain free"}, {"/n/f/x", "hide plain free"});
+}
+
+static void test_crypt_options(void **state)
+{
+	struct policy *policy = compiled("crypt /n/a\ncrypt /n/b key=k provider=sodium plain=adopt\n"
+					 "crypt /n/{c,d} key=k files=only plain=read\nmask /n/e\ncrypt /n/f key=ephemeral");
+	const struct rule *rule[6];
+	struct policy_needs needs;
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_LEN(rule); i++)
+		assert_non_null(rule[i] = policy_rule(policy, i));
+	policy_needs(policy, &needs);
+	assert_true(needs.crypt);
+	assert_string_equal(rule[0]->crypt_key, KEY_DEFAULT);
+	assert_null(rule[0]->crypt_provider);
+	assert_int_equal(rule[0]->crypt_plain, PLAIN_REFUSE);
+	assert_false(rule[0]->files_only);
+	assert_string_equal(rule[1]->crypt_key, "k");
+	assert_string_equal(rule[1]->crypt_provider, "sodium");
+	assert_int_equal(rule[1]->crypt_plain, PLAIN_ADOPT);
+	for (unsigned i = 2; i < 4; i++) {
+		assert_ptr_equal(rule[i]->crypt_key, rule[1]->crypt_key);
+		assert_int_equal(rule[i]->crypt_plain, PLAIN_READ);
+		assert_true(rule[i]->files_only);
+	}
+	assert_null(rule[4]->crypt_key);
+	assert_string_equal(rule[5]->crypt_key, KEY_EPHEMERAL);
+	policy_free(policy);
+}
+
 static const char *only_warning(const char *text, char *out, size_t size)
 {
 	struct policy *policy = compiled(text);
@@ -106,6 +152,9 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(only_warning("hide ~/*\nshow ~/*/pub", text, sizeof(text)), "test.conf:2: show"));
 	assert_string_equal(only_warning("hide **/.env*\nshow **/.env.example", text, sizeof(text)), "");
 	assert_string_equal(only_warning("hide ~\nshow ~/p", text, sizeof(text)), "");
+	/* One for a line, and none where everything in the directory is meant. */
+	assert_non_null(strstr(only_warning("crypt ~/{a,b}.db files=only", text, sizeof(text)), "temporary and backup"));
+	assert_string_equal(only_warning("crypt ~/d/* files=only\ncrypt ~/e", text, sizeof(text)), "");
 }
 
 static void test_refused_by_compile(void **state)
@@ -113,7 +162,11 @@ static void test_refused_by_compile(void **state)
 	static const struct {
 		const char *text, *part;
 	} table[] = {
-		{"hide /x\ncrypt /y key=a files=only plain=read", "test.conf:2:1: crypt is not served by this version"},
+		{"hide /x\ncrypt /n/*.db key=a", "test.conf:2:1: a crypt rule that ends with a wildcard"},
+		{"crypt /n/**", "test.conf:1:1: a crypt rule that ends with a wildcard"},
+		{"crypt /dev/null", "test.conf:1:1: a crypt rule that names a file"},
+		{"crypt /dev files=only", "test.conf:1:1: files=only, but this is a directory"},
+		{"crypt /", "test.conf:1:1: all of the file system"},
 		{"mask /n/*.log write=discard\nappend /n/*.log", "test.conf:1:1: write=discard contradicts append"},
 		{"append /n\nmask /n/x write=discard", "test.conf:2:1: write=discard contradicts append"},
 		{"mask /n write=discard\nappend /n/x", "test.conf:1:1: write=discard contradicts append"},
@@ -201,6 +254,8 @@ int main(void)
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_parts_and_order),
 		cmocka_unit_test(test_way),
+		cmocka_unit_test(test_crypt),
+		cmocka_unit_test(test_crypt_options),
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_refused_by_compile),
 		cmocka_unit_test(test_needs),

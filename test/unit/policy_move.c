@@ -52,6 +52,17 @@ static void test_equal(void **state)
 		{"mask /n/a\nmask /n/b write=discard", "/n/a/x", "/n/b/y", false},
 		{"mask /n/a redact=x\nmask /n/b redact=y", "/n/a/x", "/n/b/y", false},
 		{"mask /n/a redact=x\nmask /n/b redact=x", "/n/a/x", "/n/b/y", true},
+		/* One key is one place, whatever rules say so; two keys are two. */
+		{"crypt /n/a\ncrypt /n/b key=default", "/n/a/x", "/n/b/y", true},
+		{"crypt /n/a key=one\ncrypt /n/b key=two\ncrypt /n/c key=one", "/n/a/x", "/n/b/y", false},
+		{"crypt /n/a key=one\ncrypt /n/b key=two\ncrypt /n/c key=one", "/n/a/x", "/n/c/y", true},
+		{"crypt /n/a key=one plain=adopt\ncrypt /n/b key=one provider=sodium", "/n/a/x", "/n/b/y", true},
+		{"crypt /n/a", "/n/a/x", "/n/b/y", false},
+		{"crypt /n/a\nmask /n/b", "/n/a/x", "/n/b/y", false},
+		{"crypt /n/*.db files=only", "/n/a.db", "/n/b.db", true},
+		{"crypt /n/*.db files=only", "/n/a.db", "/n/b.tmp", false},
+		{"crypt /n/*.db files=only", "/n/a.db/x", "/n/b/x", true},
+		{"crypt /n/*.db files=only\ncrypt /n/*.kdb files=only key=k", "/n/a.db", "/n/a.kdb", false},
 		/* Rules that a later one has overruled are gone. */
 		{"hide /n/d/secret\nshow /n", "/n/d", "/n/e", true},
 		{"hide /n/*/*/secret\nshow /n/d", "/n/d/a", "/m/e", true},
@@ -138,7 +149,11 @@ static void test_against_explain(void **state)
 {
 	static const char *const names[] = {"qa", "qb", "qc"};
 	static const char *const patterns[] = {"qa", "qb", "qc", "*", "**", "q?", "*a", "[!x]b"};
-	static const char *const verbs[] = {"hide", "show", "deny", "mask", "plain", "append", "readonly", "free"};
+	static const struct {
+		const char *verb, *options;
+	} verbs[] = {{"hide", ""},   {"show", ""},     {"deny", ""}, {"mask", ""},
+		     {"plain", ""},  {"append", ""},   {"readonly", ""}, {"free", ""},
+		     {"crypt", " files=only"}, {"crypt", " files=only key=other"}};
 	unsigned seed = 7, equal_pairs = 0, unequal_pairs = 0, fullest = 0;
 
 	(void)state;
@@ -147,8 +162,9 @@ static void test_against_explain(void **state)
 		for (unsigned i = 0; i < 1 + round % 12; i++) {
 			random_path(&seed, patterns, ARRAY_LEN(patterns), pattern);
 			size_t used = strlen(text);
-			snprintf(text + used, sizeof(text) - used, "%s %s\n", verbs[next_random(&seed) % ARRAY_LEN(verbs)],
-				 pattern);
+			unsigned verb = next_random(&seed) % ARRAY_LEN(verbs);
+			snprintf(text + used, sizeof(text) - used, "%s %s%s\n", verbs[verb].verb, pattern,
+				 verbs[verb].options);
 		}
 		struct policy *policy = compiled(text);
 		struct match_state at[2];
@@ -160,7 +176,11 @@ static void test_against_explain(void **state)
 				struct decided decided = {{RULE_NONE, RULE_NONE, RULE_NONE}};
 				policy_explain(policy, path[j], strlen(path[j]), decide, &decided);
 				match_path(policy, path[j], strlen(path[j]), &at[j]);
-				if (memcmp(decided.rule, at[j].best, sizeof(decided.rule)) != 0)
+				struct verdict found;
+				match_verdict(policy, &at[j], &found);
+				if (decided.rule[PART_VISIBILITY] != found.visibility_rule ||
+				    decided.rule[PART_CONTENT] != found.content_rule ||
+				    decided.rule[PART_WRITE] != found.write_rule)
 					fail_msg("%s: %s", text, path[j]);
 				assert_true(at[j].count <= bound);
 				fullest += at[j].count == bound && bound > 2;

@@ -42,7 +42,7 @@ static int make_view(struct fixture *fixture, const char *base, const char *cons
 	if (!error)
 		error = policy_compile(fixture->policy, msg);
 	if (!error)
-		error = view_new(fixture->policy, &fixture->view, msg);
+		error = view_new(&(struct view_config){.policy = fixture->policy}, &fixture->view, msg);
 	return error;
 }
 

@@ -87,6 +87,23 @@ static int check_with(struct policy *policy, const struct rule *rule)
 			   strerror(errno));
 }
 
+/* Many programs write a new file and rename it: onto a name that alone is encrypted they cannot, or it is plain before. */
+static int check_files_only(struct policy *policy, const struct rule *rule)
+{
+	const struct rule *before = rule->index ? &policy->rules[rule->index - 1] : NULL;
+	char place[512];
+
+	/* Where every name of a directory is meant nothing is beside it; and each line is told of once. */
+	if (!rule->files_only || policy->trie.nodes[policy->terminals[rule->index]].kind == COMPONENT_ANY ||
+	    (before && before->files_only && before->origin == rule->origin && before->line == rule->line &&
+	     before->pattern == rule->pattern))
+		return 0;
+	return policy_warn(policy,
+			   "%s: crypt %s files=only: temporary and backup files that editors and other programs write beside "
+			   "these are not encrypted; a crypt rule for the directory covers them too",
+			   rule_place(rule->origin, rule->line, place, sizeof(place)), rule->pattern);
+}
+
 static int contradiction(const struct rule *mask, const struct rule *append, struct errmsg *msg)
 {
 	char text[1024], other[512];
@@ -137,6 +154,8 @@ int advise(struct policy *policy, struct errmsg *msg)
 			r = check_show(policy, rule);
 		if (r == 0)
 			r = check_with(policy, rule);
+		if (r == 0)
+			r = check_files_only(policy, rule);
 		if (r == 0 && discards)
 			r = check_discard(policy, rule, msg);
 	}

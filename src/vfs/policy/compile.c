@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vfs/policy/advise.h"
@@ -20,6 +21,8 @@ struct compiler {
 	struct component path[COMPONENTS_MAX]; /* the resolved pattern */
 	uint32_t mask_classes;
 	const struct rule *last_mask; /* of the class counted last */
+	const char *keys[CRYPT_KEYS_MAX]; /* that crypt rules name, each once */
+	uint32_t key_count;
 	struct errmsg *msg;
 };
 
@@ -61,9 +64,42 @@ static uint32_t mask_class(struct compiler *c, const struct rule *rule)
 	return 2 + c->mask_classes;
 }
 
-static uint32_t effect_of(struct compiler *c, const struct verb *verb, const struct rule *rule)
+/* Files under one key may change places, whatever rules say so. False: too many keys. */
+static bool number_key(struct compiler *c, const char **name, uint32_t *ret)
 {
-	return verb->part == PART_CONTENT && verb->value == CONTENT_MASK ? mask_class(c, rule) : verb->value;
+	for (uint32_t i = 0; i < c->key_count; i++) {
+		if (strcmp(c->keys[i], *name) == 0) {
+			*name = c->keys[i];
+			*ret = i;
+			return true;
+		}
+	}
+	if (c->key_count == CRYPT_KEYS_MAX)
+		return false;
+	*ret = c->key_count;
+	c->keys[c->key_count++] = *name;
+	return true;
+}
+
+static bool is_crypt(const struct verb *verb)
+{
+	return verb->part == PART_CONTENT && verb->value == CONTENT_CRYPT;
+}
+
+/* What RULE means for its part. RULE's key becomes the one text that all rules with this key have. */
+static int effect_of(struct compiler *c, const struct parsed_rule *parsed, struct rule *rule, uint32_t *ret)
+{
+	const struct verb *verb = parsed->verb;
+	uint32_t number;
+
+	if (is_crypt(verb)) {
+		if (!number_key(c, &rule->crypt_key, &number))
+			return refuse(c, -E2BIG, parsed, "use fewer keys", "more keys than a policy can name");
+		*ret = EFFECT_CRYPT | number;
+	} else {
+		*ret = verb->part == PART_CONTENT && verb->value == CONTENT_MASK ? mask_class(c, rule) : verb->value;
+	}
+	return 0;
 }
 
 static void note_need(struct policy_needs *needs, const struct verb *verb, const struct rule *rule)
@@ -76,6 +112,7 @@ static void note_need(struct policy_needs *needs, const struct verb *verb, const
 	case PART_CONTENT:
 		needs->mask |= verb->value == CONTENT_MASK;
 		needs->mask_discard |= rule->mask_discard;
+		needs->crypt |= verb->value == CONTENT_CRYPT;
 		break;
 	case PART_WRITE:
 		needs->append |= verb->value == WRITE_APPEND;
@@ -145,13 +182,44 @@ static int add_rule(struct compiler *c, const struct parsed_rule *parsed, const 
 		.mask_kind = parsed->mask_kind,
 		.mask_argument = parsed->mask_argument,
 		.mask_discard = parsed->mask_discard,
+		.crypt_key = parsed->crypt_key,
+		.crypt_provider = parsed->crypt_provider,
+		.crypt_plain = parsed->crypt_plain,
+		.files_only = parsed->files_only,
 	};
 	if (!canonical || !rule->literal_prefix || !rule->pattern)
 		return -ENOMEM;
 	policy->terminals[index] = node;
-	policy->effects[index] = effect_of(c, parsed->verb, rule);
-	trie_end(&c->builder, node, parsed->verb->part, (int32_t)index);
+	r = effect_of(c, parsed, rule, &policy->effects[index]);
+	if (r < 0)
+		return r;
+	trie_end(&c->builder, node, parsed->verb->part, (int32_t)index, rule->files_only);
 	note_need(&policy->needs, parsed->verb, rule);
+	return 0;
+}
+
+/*
+ * Encrypted is a whole directory, or, only where that is said, files of a name: what programs write beside those first, and
+ * rename, would be plain. TARGET: the resolved path of a pattern without wildcards.
+ */
+static int check_crypt(struct compiler *c, const struct parsed_rule *parsed, const char *target)
+{
+	static const char remedy[] = "name the directory they are in, or add files=only: then what programs write beside "
+				     "such a file first, and rename, is not encrypted";
+	const struct pattern *pattern = &c->pattern;
+	struct stat stat;
+
+	if (pattern->count == 0)
+		return refuse(c, -EINVAL, parsed, "name the directory that is to be encrypted", "all of the file system");
+	if (pattern->component[pattern->count - 1].kind != COMPONENT_LITERAL)
+		return parsed->files_only ? 0 : refuse(c, -EINVAL, parsed, remedy, "a crypt rule that ends with a wildcard");
+	if (pattern->literals < pattern->count || lstat(target, &stat) < 0)
+		return 0;
+	if (S_ISDIR(stat.st_mode) && parsed->files_only)
+		return refuse(c, -EINVAL, parsed, "take it out: all that is in the directory is meant",
+			      "files=only, but this is a directory");
+	if (!S_ISDIR(stat.st_mode) && !parsed->files_only)
+		return refuse(c, -EINVAL, parsed, remedy, "a crypt rule that names a file");
 	return 0;
 }
 
@@ -162,9 +230,6 @@ static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 	struct resolved resolved;
 	struct buffer prefix;
 
-	if (parsed->verb->part == PART_CONTENT && parsed->verb->value == CONTENT_CRYPT)
-		return refuse(c, -EOPNOTSUPP, parsed, "take the rule out, or hide the files",
-			      "crypt is not served by this version");
 	int r = pattern_split(parsed->pattern, strlen(parsed->pattern), pattern, &fault);
 	if (r < 0)
 		return refuse(c, r, parsed, fault.remedy, fault.why);
@@ -183,6 +248,11 @@ static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 			      "resolved through symlinks, longer than a path can be");
 	if (r < 0)
 		return r;
+	if (is_crypt(parsed->verb)) {
+		r = check_crypt(c, parsed, resolved.target);
+		if (r < 0)
+			return r;
+	}
 	/* A symlink that is named itself is meant as well as what it leads to. */
 	if (pattern->literals == pattern->count && resolved.name != resolved.target)
 		r = add_rule(c, parsed, resolved.name);

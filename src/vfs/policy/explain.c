@@ -41,25 +41,32 @@ static bool component_is(const struct trie_node *node, const struct name *name)
 	}
 }
 
-/* Does the pattern of COUNT nodes (the last first) match PATH or a directory above it? Only the last ** backtracks. */
-static bool covers(const struct trie *trie, const uint32_t *pattern, uint32_t count, const char *path, size_t len)
+/*
+ * Does the pattern of COUNT nodes (the last first) match PATH or, unless WHOLE, a directory above it? Only the last **
+ * backtracks.
+ */
+static bool covers(const struct trie *trie, const uint32_t *pattern, uint32_t count, bool whole, const char *path,
+		   size_t len)
 {
 	size_t position = 0, deep_position = 0;
 	uint32_t left = count, deep_left = 0;
 	bool deep = false;
 	struct name name;
 
-	while (left) {
-		const struct trie_node *node = &trie->nodes[pattern[left - 1]];
-		if (node->kind == COMPONENT_DEEP) {
+	for (;;) {
+		const struct trie_node *node = left ? &trie->nodes[pattern[left - 1]] : NULL;
+		size_t rest = position;
+		if (!node && (!whole || !next_name(path, len, &rest, &name)))
+			return true;
+		if (node && node->kind == COMPONENT_DEEP) {
 			deep = true;
 			deep_left = --left;
 			deep_position = position;
 			continue;
 		}
-		if (!next_name(path, len, &position, &name))
+		if (node && !next_name(path, len, &position, &name))
 			return false;
-		if (component_is(node, &name)) {
+		if (node && component_is(node, &name)) {
 			left--;
 			continue;
 		}
@@ -69,7 +76,6 @@ static bool covers(const struct trie *trie, const uint32_t *pattern, uint32_t co
 		next_name(path, len, &deep_position, &name);
 		position = deep_position;
 	}
-	return true;
 }
 
 void policy_explain(const struct policy *policy, const char *path, size_t len,
@@ -81,7 +87,7 @@ void policy_explain(const struct policy *policy, const char *path, size_t len,
 		uint32_t count = 0;
 		for (uint32_t id = policy->terminals[i]; id != NODE_ROOT; id = policy->trie.nodes[id].parent)
 			pattern[count++] = id;
-		if (covers(&policy->trie, pattern, count, path, len))
+		if (covers(&policy->trie, pattern, count, policy->rules[i].files_only, path, len))
 			each(&policy->rules[i], userdata);
 	}
 }

@@ -13,6 +13,7 @@
 #define COMPONENT_MAX 255  /* bytes of a name */
 #define RULES_MAX (1 << 20)
 #define WARNINGS_MAX 64
+#define CRYPT_KEYS_MAX 64 /* different keys in one policy */
 
 enum rule_option {
 	OPTION_WITH,
@@ -21,6 +22,7 @@ enum rule_option {
 	OPTION_KEY,
 	OPTION_FILES,
 	OPTION_PLAIN,
+	OPTION_PROVIDER,
 	OPTION_COUNT,
 };
 
@@ -30,6 +32,9 @@ struct verb {
 	uint8_t value;	  /* of that part's enum */
 	unsigned options; /* bits of enum rule_option */
 };
+
+/* What a crypt rule means for its part: this bit and a number for its key. Moves between keys are no moves. */
+#define EFFECT_CRYPT 0x80000000u
 
 /* The verb called by the LEN bytes at NAME, or NULL. */
 const struct verb *verb_find(const char *name, size_t len);
@@ -47,6 +52,10 @@ struct parsed_rule {
 	enum mask_kind mask_kind;
 	const char *mask_argument;
 	bool mask_discard;
+	const char *crypt_key;
+	const char *crypt_provider;
+	enum plain_mode crypt_plain;
+	bool files_only;
 };
 
 struct warning {

@@ -18,6 +18,7 @@ uint64_t policy_steps(void)
 struct stepping {
 	const struct policy *policy;
 	int32_t best[PART_COUNT];
+	int32_t here;
 	bool anchor;
 	uint32_t anchored; /* the node only literals lead to */
 	uint32_t count;
@@ -48,6 +49,8 @@ static void enter(struct stepping *s, uint32_t id)
 	for (int p = 0; p < PART_COUNT; p++)
 		if (s->best[p] < node->end[p])
 			s->best[p] = node->end[p];
+	if (s->here < node->only)
+		s->here = node->only;
 	if (node->anchored) {
 		s->anchor = true;
 		s->anchored = id;
@@ -82,7 +85,7 @@ static bool anchor_lives(const struct stepping *s)
 	for (int p = 0; p < PART_COUNT; p++)
 		if (node->end[p] != RULE_NONE && node->end[p] == s->best[p])
 			return true;
-	return false;
+	return node->only != RULE_NONE && node->only == s->here && s->here > s->best[PART_CONTENT];
 }
 
 /* Drop what can no longer change a verdict and put the rest in order. */
@@ -96,6 +99,8 @@ static void settle(struct stepping *s, struct match_state *ret)
 	ret->below = 0;
 	ret->way = false;
 	ret->anchor = s->anchor && anchor_lives(s);
+	ret->here = s->here > s->best[PART_CONTENT] ? s->here : RULE_NONE;
+	ret->here_effect = ret->here == RULE_NONE ? 0 : policy->effects[ret->here];
 	for (int p = 0; p < PART_COUNT; p++) {
 		ret->best[p] = s->best[p];
 		ret->effect[p] = s->best[p] == RULE_NONE ? 0 : policy->effects[s->best[p]];
@@ -129,6 +134,7 @@ void match_root(const struct policy *policy, struct match_state *ret)
 
 	s.policy = policy;
 	s.count = 0;
+	s.here = RULE_NONE;
 	s.anchor = false;
 	for (int p = 0; p < PART_COUNT; p++)
 		s.best[p] = RULE_NONE;
@@ -146,6 +152,8 @@ static void settle_beyond(const struct match_state *from, struct match_state *re
 {
 	if (ret != from)
 		memcpy(ret, from, match_state_size(from));
+	ret->here = RULE_NONE;
+	ret->here_effect = 0;
 	ret->below = 0;
 	ret->way = ret->anchor = false;
 	for (int p = 0; p < PART_COUNT; p++) {
@@ -162,6 +170,8 @@ static void settle_passing(const struct trie_node *node, uint32_t child, const s
 
 	if (ret != from)
 		memcpy(ret, from, offsetof(struct match_state, node));
+	ret->here = RULE_NONE;
+	ret->here_effect = 0;
 	ret->anchor = node->anchored && live;
 	ret->count = live;
 	ret->below = live ? node->below : 0;
@@ -175,6 +185,8 @@ static void settle_passing(const struct trie_node *node, uint32_t child, const s
 
 static bool ends_here(const struct trie_node *node)
 {
+	if (node->only != RULE_NONE)
+		return true;
 	for (int p = 0; p < PART_COUNT; p++)
 		if (node->end[p] != RULE_NONE)
 			return true;
@@ -219,6 +231,7 @@ void match_step(const struct policy *policy, const struct match_state *from, con
 		return;
 	s.policy = policy;
 	s.count = 0;
+	s.here = RULE_NONE;
 	s.anchor = false;
 	memcpy(s.best, from->best, sizeof(s.best));
 	for (uint32_t i = 0; i < from->count; i++) {
@@ -272,16 +285,17 @@ void match_path(const struct policy *policy, const char *path, size_t len, struc
 
 void match_verdict(const struct policy *policy, const struct match_state *state, struct verdict *ret)
 {
-	static const enum content contents[] = {CONTENT_PLAIN, CONTENT_MASK};
+	bool here = state->here != RULE_NONE;
+	uint32_t content = here ? state->here_effect : state->effect[PART_CONTENT];
 
 	(void)policy;
 	ret->visibility = (enum visibility)state->effect[PART_VISIBILITY];
 	if (ret->visibility != VIS_SHOW && state->way)
 		ret->visibility = VIS_WAY;
-	ret->content = contents[state->effect[PART_CONTENT] != 0];
+	ret->content = content & EFFECT_CRYPT ? CONTENT_CRYPT : content ? CONTENT_MASK : CONTENT_PLAIN;
 	ret->write = (enum write_mode)state->effect[PART_WRITE];
 	ret->visibility_rule = state->best[PART_VISIBILITY];
-	ret->content_rule = state->best[PART_CONTENT];
+	ret->content_rule = here ? state->here : state->best[PART_CONTENT];
 	ret->write_rule = state->best[PART_WRITE];
 }
 
@@ -295,6 +309,9 @@ void policy_verdict(const struct policy *policy, const char *path, size_t len, s
 bool match_equal(const struct match_state *a, const struct match_state *b)
 {
 	if (a->count != b->count || memcmp(a->node, b->node, a->count * sizeof(a->node[0])) != 0)
+		return false;
+	/* Different rules of one effect are alike at this name, since nothing beneath is theirs. */
+	if ((a->here == RULE_NONE) != (b->here == RULE_NONE) || a->here_effect != b->here_effect)
 		return false;
 	for (int p = 0; p < PART_COUNT; p++) {
 		if (a->effect[p] != b->effect[p])

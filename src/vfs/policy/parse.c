@@ -277,6 +277,18 @@ static int parse_option(struct line *line, const struct verb *verb, const struct
 			"unknown option");
 }
 
+static void take_crypt(struct parsed_rule *rule, const char *const values[OPTION_COUNT])
+{
+	const char *plain = values[OPTION_PLAIN];
+
+	if (rule->verb->part != PART_CONTENT || rule->verb->value != CONTENT_CRYPT)
+		return;
+	rule->crypt_key = values[OPTION_KEY] ? values[OPTION_KEY] : KEY_DEFAULT;
+	rule->crypt_provider = values[OPTION_PROVIDER];
+	rule->crypt_plain = !plain ? PLAIN_REFUSE : strcmp(plain, "read") == 0 ? PLAIN_READ : PLAIN_ADOPT;
+	rule->files_only = values[OPTION_FILES] != NULL;
+}
+
 static int parse_rule(struct line *line, const struct verb *verb)
 {
 	const char *values[OPTION_COUNT] = {0};
@@ -306,6 +318,7 @@ static int parse_rule(struct line *line, const struct verb *verb)
 		.mask_argument = values[OPTION_WITH] ? values[OPTION_WITH] : values[OPTION_REDACT],
 		.mask_discard = values[OPTION_WRITE] != NULL,
 	};
+	take_crypt(&rule, values);
 	return rules_add(line->policy, &rule, line->reading->command_line, false, line->place, &pattern, line->msg);
 }
 

@@ -25,7 +25,7 @@ enum visibility {
 enum content {
 	CONTENT_PLAIN,
 	CONTENT_MASK,
-	CONTENT_CRYPT, /* not served yet: policy_compile() refuses it, saying so */
+	CONTENT_CRYPT,
 };
 
 enum write_mode {
@@ -40,6 +40,16 @@ enum mask_kind {
 	MASK_WITH,   /* with=FILE */
 	MASK_REDACT, /* redact=REGEX */
 };
+
+/* What a crypt rule does with a file that is not encrypted: plain=. */
+enum plain_mode {
+	PLAIN_REFUSE,
+	PLAIN_READ,  /* may be read */
+	PLAIN_ADOPT, /* is encrypted when it is first written to */
+};
+
+#define KEY_DEFAULT   "default"
+#define KEY_EPHEMERAL "ephemeral" /* a key that only this run has */
 
 /*
  * One rule. Strings live as long as the policy. One line makes several rules, next to each other, of the same pattern
@@ -59,6 +69,10 @@ struct rule {
 	enum mask_kind mask_kind;
 	const char *mask_argument; /* with=FILE (absolute) or redact=REGEX; NULL for MASK_EMPTY */
 	bool mask_discard;	   /* write=discard */
+	const char *crypt_key;	   /* crypt rules: key=NAME, KEY_DEFAULT without; else NULL */
+	const char *crypt_provider; /* provider=, a name that aead_provider_find() takes; NULL: the default */
+	enum plain_mode crypt_plain;
+	bool files_only;	   /* files=only: covers files of that very name, nothing beneath */
 };
 
 #define RULE_NONE (-1)
@@ -83,6 +97,9 @@ struct verdict {
 struct match_state {
 	int32_t best[3]; /* rule index that decides visibility, content, write at this name; RULE_NONE */
 	uint32_t effect[3]; /* what those rules mean; equal effects of different rules are interchangeable */
+	/* A rule with files=only decides content at this very name and not beneath it (best[1] does); RULE_NONE: none. */
+	int32_t here;
+	uint32_t here_effect;
 	int32_t high[3];    /* the last and first rule of each part that can still match below */
 	int32_t low[3];
 	uint8_t below;	    /* bits of the visibilities that rules below speak of */

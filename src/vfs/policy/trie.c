@@ -41,6 +41,7 @@ static void init_node(struct trie_node *node)
 		node->end[p] = node->high[p] = RULE_NONE;
 	for (int p = 0; p < PART_COUNT; p++)
 		node->low[p] = INT32_MAX;
+	node->only = RULE_NONE;
 }
 
 int trie_builder_init(struct trie_builder *builder, struct arena *arena)
@@ -144,11 +145,26 @@ int trie_insert(struct trie_builder *builder, const struct component *components
 	return 0;
 }
 
-void trie_end(struct trie_builder *builder, uint32_t node, enum part part, int32_t rule)
+void trie_end(struct trie_builder *builder, uint32_t node, enum part part, int32_t rule, bool only)
 {
-	int32_t *end = &builder->trie.nodes[node].end[part];
+	struct trie_node *at = &builder->trie.nodes[node];
+	int32_t *end = only ? &at->only : &at->end[part];
+
 	if (*end < rule)
 		*end = rule;
+}
+
+static void include(struct trie_node *above, int p, int32_t high, int32_t low)
+{
+	if (above->high[p] < high)
+		above->high[p] = high;
+	if (above->low[p] > low)
+		above->low[p] = low;
+}
+
+static int32_t first_of(int32_t rule)
+{
+	return rule == RULE_NONE ? INT32_MAX : rule;
 }
 
 void trie_summarise(struct trie_builder *builder, const uint32_t *effects)
@@ -163,16 +179,11 @@ void trie_summarise(struct trie_builder *builder, const uint32_t *effects)
 			continue;
 		const struct trie_node *deep = node->deep != NODE_NONE ? &trie->nodes[node->deep] : node;
 		for (int p = 0; p < PART_COUNT; p++) {
-			const int32_t highs[] = {node->end[p], node->high[p], deep->high[p]};
-			const int32_t lows[] = {node->end[p] == RULE_NONE ? INT32_MAX : node->end[p], node->low[p],
-						deep->low[p]};
-			for (int i = 0; i < 3; i++) {
-				if (above->high[p] < highs[i])
-					above->high[p] = highs[i];
-				if (above->low[p] > lows[i])
-					above->low[p] = lows[i];
-			}
+			include(above, p, node->end[p], first_of(node->end[p]));
+			include(above, p, node->high[p], node->low[p]);
+			include(above, p, deep->high[p], deep->low[p]);
 		}
+		include(above, PART_CONTENT, node->only, first_of(node->only));
 		above->below |= node->below | deep->below;
 		if (node->end[PART_VISIBILITY] != RULE_NONE)
 			above->below |= (uint8_t)(1u << effects[node->end[PART_VISIBILITY]]);

@@ -36,7 +36,8 @@ struct trie_node {
 	bool anchored;	 /* only literal components lead here: the literal prefix of a rule is here or below */
 	bool way;	 /* a literal ancestor of something a literal rule shows */
 	uint8_t below;	 /* bits of the visibilities that rules below speak of */
-	int32_t end[PART_COUNT]; /* the last rule of each part that ends here, or RULE_NONE */
+	int32_t end[PART_COUNT]; /* the last rule of each part that ends here, or RULE_NONE; without those of `only` */
+	int32_t only;	 /* the last rule on content that ends here and covers nothing beneath, or RULE_NONE */
 	/* The last and first rule of each part that ends below, not by way of `deep`, which is judged for itself. */
 	int32_t high[PART_COUNT];
 	int32_t low[PART_COUNT];
@@ -62,8 +63,8 @@ void trie_builder_free(struct trie_builder *builder);
 /* The node of the COUNT components, made where it is missing. Returns 0, -ENOMEM or -E2BIG. */
 int trie_insert(struct trie_builder *builder, const struct component *components, size_t count, uint32_t *ret);
 
-/* Rule RULE, which speaks of PART, ends at NODE. */
-void trie_end(struct trie_builder *builder, uint32_t node, enum part part, int32_t rule);
+/* Rule RULE, which speaks of PART, ends at NODE. ONLY: it speaks of content, and of this very name. */
+void trie_end(struct trie_builder *builder, uint32_t node, enum part part, int32_t rule, bool only);
 
 /* Fill `below`, `high` and `low` of every node. EFFECTS holds what each rule means for its part. */
 void trie_summarise(struct trie_builder *builder, const uint32_t *effects);

@@ -11,7 +11,8 @@ static const struct verb verbs[] = {
 	{"show", PART_VISIBILITY, VIS_SHOW, 0},
 	{"mask", PART_CONTENT, CONTENT_MASK, BIT(OPTION_WITH) | BIT(OPTION_REDACT) | BIT(OPTION_WRITE)},
 	{"plain", PART_CONTENT, CONTENT_PLAIN, 0},
-	{"crypt", PART_CONTENT, CONTENT_CRYPT, BIT(OPTION_KEY) | BIT(OPTION_FILES) | BIT(OPTION_PLAIN)},
+	{"crypt", PART_CONTENT, CONTENT_CRYPT, 
+	 BIT(OPTION_KEY) | BIT(OPTION_FILES) | BIT(OPTION_PLAIN) | BIT(OPTION_PROVIDER)},
 	{"append", PART_WRITE, WRITE_APPEND, 0},
 	{"readonly", PART_WRITE, WRITE_READONLY, 0},
 	{"free", PART_WRITE, WRITE_FREE, 0},
@@ -26,6 +27,8 @@ const struct option_form option_forms[OPTION_COUNT] = {
 	[OPTION_KEY] = {"key", OPTION_IS_NAME, {0}, "write key=NAME"},
 	[OPTION_FILES] = {"files", OPTION_IS_WORD, {"only"}, "write files=only, or leave it out"},
 	[OPTION_PLAIN] = {"plain", OPTION_IS_WORD, {"read", "adopt"}, "write plain=read or plain=adopt, or leave it out"},
+	[OPTION_PROVIDER] = {"provider", OPTION_IS_WORD, {"openssl", "sodium", "afalg"},
+			     "write provider=openssl, provider=sodium or provider=afalg, or leave it out"},
 };
 
 const struct verb *verb_find(const char *name, size_t len)
