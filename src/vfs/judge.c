@@ -167,7 +167,7 @@ static int content_row(const struct op *op, const struct walk *walk)
 	if (is_special(&walk->stat))
 		return ROW_MASK_SPECIAL;
 	rule = rule_of(op, walk->verdict.content_rule);
-	return rule && rule->mask_discard ? ROW_MASK_DISCARD : ROW_MASK_FILE;
+	return rule && rule->mask.discard ? ROW_MASK_DISCARD : ROW_MASK_FILE;
 }
 
 static int write_row(const struct walk *walk, enum refusal *ret_refusal)

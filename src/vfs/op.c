@@ -140,6 +140,11 @@ int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int3
 	return refuse(op, walk->path, walk->path_len, refusal, rule, NULL, error);
 }
 
+int op_refuse_noted(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, const char *note, int error)
+{
+	return refuse(op, walk->path, walk->path_len, refusal, rule, note, error);
+}
+
 int op_refuse_unserved(struct op *op, const char *note, int error)
 {
 	return refuse(op, op->text[0], op->text_len[0], REFUSAL_UNSERVED, RULE_NONE, note, error);

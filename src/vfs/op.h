@@ -129,5 +129,7 @@ uid_t op_fsuid(void);
 
 /* Note the refusal (the first stands) of the name at WALK and return ERROR. */
 int op_refuse(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, int error);
+/* The same; NOTE (static text) says why or names the remedy. */
+int op_refuse_noted(struct op *op, const struct walk *walk, enum refusal refusal, int32_t rule, const char *note, int error);
 /* The same for a call refused whatever the policy; NOTE says why or names the remedy (static text). */
 int op_refuse_unserved(struct op *op, const char *note, int error);

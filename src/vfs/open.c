@@ -102,6 +102,9 @@ static int open_masked(struct op *op, struct walk *walk, int flags, int *ret_fd)
 	error = masks_open(op->view->masks, walk->verdict.content_rule, walk->fd, &walk->stat, walk->path, walk->path_len,
 			   flags, ret_fd);
 	op_lend_rights(op);
+	if (error == -ENODATA)
+		return op_refuse_noted(op, walk, REFUSAL_MASKED_WRITE, walk->verdict.content_rule,
+				       "redact= finds nothing in it; nomatch=empty or nomatch=show would open it", -EACCES);
 	return error;
 }
 

@@ -123,10 +123,13 @@ static void kinds(void **state)
 {
 	static const char *const rules[] = {"mask @/empty",
 					    "mask @/with with=@/substitute",
-					    "mask @/redact redact=secret[0-9]+",
+					    "mask @/redact redact=secret[0-9]+ token=[redacted]",
 					    "mask @/group redact=^password=(.*)$",
 					    "mask @/optional redact=a(b)|c",
 					    "mask @/behind redact=(?<=(k))v",
+					    "mask @/several redact=^a=(.*) token=<A> redact=^b=(.*) redact=b=..",
+					    "mask @/kinds redact==({[^}]*}|.*)$",
+					    "mask @/nothing redact=x",
 					    NULL};
 	char long_with[2000];
 
@@ -140,6 +143,9 @@ static void kinds(void **state)
 	fixture_file(base, "group", "user=x\npassword=abc\n# password=no\npassword=\nend");
 	fixture_file(base, "optional", "ab c ab");
 	fixture_file(base, "behind", "kv v kv");
+	fixture_file(base, "several", "b=b=secret\na=one\na=two\nc=three");
+	fixture_file(base, "kinds", "a=-12.50e+3\nb='it''s'\nc=\"\"\nd={\n  two\n\tlines }\ne=12a\nf=\xc3\xa4\ng=\nh=-\ni=1.\nj=2e");
+	fixture_file(base, "nothing", "");
 	fixture_view(&view, base, rules);
 	/* What happens to the with= file afterwards does not count. */
 	fixture_file(base, "substitute", "other");
@@ -147,16 +153,19 @@ static void kinds(void **state)
 		shows("empty", "");
 		shows("with", long_with);
 		shows("redact", "a [redacted] b [redacted]c secret");
-		shows("group", "user=x\npassword=[redacted]\n# password=no\npassword=\nend");
-		shows("optional", "a[redacted] [redacted] a[redacted]");
-		shows("behind", "[redacted]v v [redacted]v");
+		shows("group", "user=x\npassword=xxx\n# password=no\npassword=\nend");
+		shows("optional", "ax x ax");
+		shows("behind", "xv v xv");
+		shows("several", "xxxxxxxxxx\na=<A>\na=<A>\nc=three");
+		shows("kinds", "a=-11.11e+1\nb='xxxxx'\nc=\"\"\nd=x\n  xxx\n\txxxxxxx\ne=xxx\nf=xx\ng=\nh=x\ni=xx\nj=xx");
+		shows("nothing", "");
 		let_settle();
 	}
 }
 
 static void fresh_after_change(void **state)
 {
-	static const char *const rules[] = {"mask @/f redact=x+", NULL};
+	static const char *const rules[] = {"mask @/f redact=x+ token=[redacted]", NULL};
 	int fd;
 
 	(void)state;
@@ -417,8 +426,11 @@ static void permissions_of_the_real_file(void **state)
 
 static void runaway_expressions(void **state)
 {
-	static const char *const rules[] = {"mask @/evil redact=(a+)+$", "mask @/utf redact=(*UTF).x", "mask @/big redact=x",
-					    "mask @/grown redact=x", "mask @/many redact=x", NULL};
+	static const char *const rules[] = {"mask @/evil redact=(a+)+$ nomatch=empty", "mask @/utf redact=(*UTF).x nomatch=empty",
+					    "mask @/big* redact=x", "mask @/grown redact=x token=[redacted]",
+					    "mask @/many redact=x+ token=[redacted]",
+					    "mask @/bigempty redact=x nomatch=empty",
+					    "mask @/bigshown redact=x nomatch=show", NULL};
 	char *text = malloc((1 << 20) + 1);
 	struct timespec begin, end;
 	int fd;
@@ -429,8 +441,12 @@ static void runaway_expressions(void **state)
 	text[1 << 20] = '\0';
 	fixture_file(base, "evil", text);
 	fixture_file(base, "utf", "\xff\xfex secret");
-	fixture_file(base, "big", "x");
-	assert_int_equal(truncate(path_of("big"), ((off_t)64 << 20) + 1), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const big[] = {"big", "bigempty", "bigshown"};
+
+		fixture_file(base, big[i], "x");
+		assert_int_equal(truncate(path_of(big[i]), ((off_t)64 << 20) + 1), 0);
+	}
 	memset(text, 'x', 1 << 20);
 	fixture_file(base, "many", text);
 	fd = open(path_of("grown"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -443,11 +459,53 @@ static void runaway_expressions(void **state)
 	shows("utf", "");
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	assert_true(end.tv_sec - begin.tv_sec < 60);
-	assert_int_equal(mask_open("big", O_RDONLY), -EFBIG);
+	assert_int_equal(mask_open("big", O_RDONLY), -ENODATA);
 	assert_int_equal(size_of("big"), 0);
-	assert_int_equal(mask_open("grown", O_RDONLY), -EFBIG);
-	assert_int_equal(size_of("many"), 10 << 20);
+	shows("bigempty", "");
+	fd = mask_open("bigshown", O_RDONLY);
+	assert_int_equal(lseek(fd, 0, SEEK_END), ((off_t)64 << 20) + 1);
+	assert_int_equal(size_of("bigshown"), ((off_t)64 << 20) + 1);
+	close(fd);
+	assert_int_equal(mask_open("grown", O_RDONLY), -ENODATA);
+	shows("many", "[redacted]");
 	free(text);
+}
+
+/* Where an expression finds nothing the rule says what is shown; where all do, it does not matter. */
+static void without_a_match(void **state)
+{
+	static const char *const rules[] = {"mask @/*d redact=x",
+					    "mask @/*e redact=x nomatch=empty",
+					    "mask @/*s redact=x nomatch=show",
+					    "mask @/*two redact=x redact=y",
+					    "mask @/*w redact=x write=discard",
+					    "mask @/*p redact=x redact=y nomatch=show",
+					    NULL};
+	static const char *const found[] = {"1d", "1e", "1s", "1two", "1w", "1p"};
+	static const char *const lacking[] = {"2d", "2e", "2s", "2two", "2w", "2p"};
+	int fd;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		fixture_file(base, found[i], "--xy");
+		fixture_file(base, lacking[i], "--y-");
+	}
+	fixture_view(&view, base, rules);
+	for (unsigned i = 0; i < 6; i++)
+		shows(found[i], i == 3 || i == 5 ? "--xx" : "--xy");
+	assert_int_equal(mask_open("2d", O_RDONLY), -ENODATA);
+	assert_int_equal(size_of("2d"), 0);
+	shows("2e", "");
+	shows("2s", "--y-");
+	shows("2p", "--x-");
+	assert_int_equal(mask_open("2two", O_RDONLY), -ENODATA);
+	assert_int_equal(mask_open("2w", O_RDWR), -ENODATA);
+	fd = mask_open("2w", O_RDWR | O_TRUNC);
+	assert_true(fd >= 0);
+	close(fd);
+	/* It is the content that counts, not what was there before. */
+	fixture_file(base, "2d", "--x-");
+	shows("2d", "--x-");
 }
 
 static void refused_at_start(void **state)
@@ -506,7 +564,7 @@ static void *open_many(void *userdata)
 
 static void threads(void **state)
 {
-	static const char *const rules[] = {"mask @/d redact=x write=discard", NULL};
+	static const char *const rules[] = {"mask @/d redact=x token=[redacted] write=discard", NULL};
 	pthread_t thread[6];
 	char name[32];
 	void *bad;
@@ -577,6 +635,7 @@ static int tests(void)
 		TEST(gone_with_the_last),
 		TEST(permissions_of_the_real_file),
 		TEST(runaway_expressions),
+		TEST(without_a_match),
 		TEST(refused_at_start),
 		TEST(threads),
 		TEST(state_of_the_view),

@@ -52,6 +52,9 @@ static void test_equal(void **state)
 		{"mask /n/a\nmask /n/b write=discard", "/n/a/x", "/n/b/y", false},
 		{"mask /n/a redact=x\nmask /n/b redact=y", "/n/a/x", "/n/b/y", false},
 		{"mask /n/a redact=x\nmask /n/b redact=x", "/n/a/x", "/n/b/y", true},
+		{"mask /n/a redact=x token=a redact=y\nmask /n/b redact=x token=a redact=y", "/n/a/x", "/n/b/y", true},
+		{"mask /n/a redact=x token=a redact=y\nmask /n/b redact=x redact=y", "/n/a/x", "/n/b/y", false},
+		{"mask /n/a redact=x nomatch=show\nmask /n/b redact=x", "/n/a/x", "/n/b/y", false},
 		/* One key is one place, whatever rules say so; two keys are two. */
 		{"crypt /n/a\ncrypt /n/b key=default", "/n/a/x", "/n/b/y", true},
 		{"crypt /n/a key=one\ncrypt /n/b key=two\ncrypt /n/c key=one", "/n/a/x", "/n/b/y", false},

@@ -45,6 +45,14 @@ static void test_refused(void **state)
 	} table[] = {
 		{"hide /x with=/y", "hide has no option with"},
 		{"mask /x with=/y redact=z", "exclude each other"},
+		{"mask /x token=y redact=z", "a token without redact: token=y"},
+		{"mask /x redact=z token=y token=y", "a token without redact"},
+		{"mask /x with=/y token=y", "a token without redact"},
+		{"mask /x nomatch=show", "nomatch without redact: nomatch=show"},
+		{"mask /x redact=y nomatch=keep", "not a value of this option: keep"},
+		{"mask /x redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a "
+		 "redact=a redact=a redact=a redact=a redact=a redact=a",
+		 "more than 16 times redact="},
 		{"mask /x write=keep", "not a value of this option: keep"},
 		{"mask /x write=discard write=discard", "twice"},
 		{"mask /x with=y", "a relative path"},
@@ -172,20 +180,29 @@ static void test_words(void **state)
 static void test_options(void **state)
 {
 	struct policy *policy = compiled("mask /nowhere/a\nmask /nowhere/b with=\"/nowhere/my file\" write=discard\n"
-					 "mask /nowhere/c redact=\\d+\"[ a]\\.\\\\x\\\"\"$\nmask /nowhere/d with=~/x");
+					 "mask /nowhere/c redact=\\d+\"[ a]\\.\\\\x\\\"\"$\nmask /nowhere/d with=~/x\n"
+					 "mask /nowhere/e redact=a nomatch=show redact=b token=\"two words\" redact=c");
 
 	(void)state;
-	assert_int_equal(policy_rule_count(policy), 4);
-	assert_int_equal(policy_rule(policy, 0)->mask_kind, MASK_EMPTY);
-	assert_null(policy_rule(policy, 0)->mask_argument);
-	assert_false(policy_rule(policy, 0)->mask_discard);
-	assert_int_equal(policy_rule(policy, 1)->mask_kind, MASK_WITH);
-	assert_string_equal(policy_rule(policy, 1)->mask_argument, "/nowhere/my file");
-	assert_true(policy_rule(policy, 1)->mask_discard);
-	assert_int_equal(policy_rule(policy, 2)->mask_kind, MASK_REDACT);
-	assert_string_equal(policy_rule(policy, 2)->mask_argument, "\\d+[ a]\\.\\x\"$");
-	assert_string_equal(policy_rule(policy, 3)->mask_argument, "/nowhere/home/x");
-	assert_null(policy_rule(policy, 4));
+	assert_int_equal(policy_rule_count(policy), 5);
+	assert_int_equal(policy_rule(policy, 0)->mask.kind, MASK_EMPTY);
+	assert_null(policy_rule(policy, 0)->mask.with);
+	assert_false(policy_rule(policy, 0)->mask.discard);
+	assert_int_equal(policy_rule(policy, 1)->mask.kind, MASK_WITH);
+	assert_string_equal(policy_rule(policy, 1)->mask.with, "/nowhere/my file");
+	assert_true(policy_rule(policy, 1)->mask.discard);
+	assert_int_equal(policy_rule(policy, 2)->mask.kind, MASK_REDACT);
+	assert_string_equal(policy_rule(policy, 2)->mask.redactions[0].expression, "\\d+[ a]\\.\\x\"$");
+	assert_int_equal(policy_rule(policy, 2)->mask.redaction_count, 1);
+	assert_null(policy_rule(policy, 2)->mask.redactions[0].token);
+	assert_int_equal(policy_rule(policy, 2)->mask.nomatch, NOMATCH_DENY);
+	assert_string_equal(policy_rule(policy, 3)->mask.with, "/nowhere/home/x");
+	assert_int_equal(policy_rule(policy, 4)->mask.redaction_count, 3);
+	assert_null(policy_rule(policy, 4)->mask.redactions[0].token);
+	assert_string_equal(policy_rule(policy, 4)->mask.redactions[1].token, "two words");
+	assert_string_equal(policy_rule(policy, 4)->mask.redactions[2].expression, "c");
+	assert_int_equal(policy_rule(policy, 4)->mask.nomatch, NOMATCH_SHOW);
+	assert_null(policy_rule(policy, 5));
 	/* with=FILE that is not there is worth a word. */
 	assert_non_null(strstr(policy_warning(policy, 0), "test.conf:2: with=/nowhere/my file cannot be read"));
 	policy_free(policy);
@@ -227,7 +244,7 @@ static void test_command_line(void **state)
 	assert_string_equal(verdict_of(policy, "/nowhere/cwd/my file"), "hide plain free");
 	assert_string_equal(verdict_of(policy, "/x/\"q\"/y"), "deny plain free");
 	assert_string_equal(verdict_of(policy, "/nowhere/sibling"), "show mask free");
-	assert_string_equal(policy_rule(policy, 2)->mask_argument, "/nowhere/cwd/content");
+	assert_string_equal(policy_rule(policy, 2)->mask.with, "/nowhere/cwd/content");
 	assert_string_equal(policy_rule(policy, 0)->origin, "command line");
 	assert_int_equal(policy_rule(policy, 0)->line, 0);
 	policy_free(policy);

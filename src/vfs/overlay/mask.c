@@ -413,6 +413,8 @@ static int open_shared(struct masks *masks, int32_t rule, int object, const stru
 	int error;
 
 	error = lock_current(masks, rule, object, stat, &file);
+	if (error == -EFBIG)
+		return memfd_reopen(object, flags, ret_fd); /* as it is */
 	if (error < 0)
 		return error;
 	error = keep_path(file, path, path_len);
@@ -495,8 +497,8 @@ int masks_size(struct masks *masks, int32_t rule, int object, const struct stat 
 	error = lock_current(masks, rule, object, stat, &file);
 	if (error == -ENOMEM || error == -EMFILE || error == -ENFILE)
 		return error;
-	/* What cannot be made (unreadable, too long) cannot be opened either: nothing is shown of it. */
-	*ret_size = error < 0 ? 0 : file->size;
+	/* What cannot be made (unreadable, denied) cannot be opened either: nothing is shown of it. */
+	*ret_size = error == -EFBIG ? stat->st_size : error < 0 ? 0 : file->size;
 	if (!error)
 		pthread_mutex_unlock(&masks->lock);
 	return 0;

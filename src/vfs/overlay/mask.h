@@ -5,7 +5,8 @@
  * memfd of its own.
  *
  * `with=` shows the file as it was at the start; `redact=` shows the real content with what the expression finds
- * replaced (redact.h), made anew when the real file was changed. Real content above 64 MiB is not redacted: -EFBIG.
+ * replaced (redact.h), made anew when the real file was changed. Where nothing is found, or above 64 MiB, the rule's
+ * nomatch= says what is shown.
  * At most 4096 (a quarter of the hard RLIMIT_NOFILE, if that is less: the supervisor raises its own) can be open at a time: -ENFILE.
  *
  * The registry knows each living memfd by (device, inode), so that stat by descriptor, readlink of /proc/PID/fd/N and
@@ -32,7 +33,8 @@ struct masks *masks_free(struct masks *masks);
 /*
  * The content of the regular file OBJECT (O_PATH), masked by RULE, opened with open(2) FLAGS (access mode and status
  * flags). PATH is its canonical path, kept for links. Returns 0 and a descriptor; -EACCES when writing is asked and
- * the rule does not discard; other errors as open(2).
+ * the rule does not discard; -ENODATA when nothing can be redacted and the rule does not say what to show then; other
+ * errors as open(2).
  */
 int masks_open(struct masks *masks, int32_t rule, int object, const struct stat *stat, const char *path,
 	       size_t path_len, int flags, int *ret_fd);

@@ -65,14 +65,15 @@ static int read_whole(int fd, size_t expected, size_t max, char **ret, size_t *r
 	return 0;
 }
 
-static int rule_error(struct errmsg *msg, int error, const struct rule *rule, const char *what, const char *why)
+static int rule_error(struct errmsg *msg, int error, const struct rule *rule, const char *option, const char *value,
+		      const char *why)
 {
 	char line[16] = "";
 
 	if (rule->line)
 		snprintf(line, sizeof(line), ":%u", rule->line);
-	return errmsg_set(msg, error, "%s%s: %s %s: %s%s: %s", rule->origin, line, rule->verb, rule->pattern, what,
-			  rule->mask_argument, why);
+	return errmsg_set(msg, error, "%s%s: %s %s: %s%s%s%s", rule->origin, line, rule->verb, rule->pattern,
+			  option, value, *value ? ": " : "", why);
 }
 
 static int load_file(const char *name, char **ret, size_t *ret_len)
@@ -96,17 +97,17 @@ static int source_with(struct mask_sources *sources, const struct rule *rule, st
 	struct with_file *file = sources->files;
 	int error;
 
-	while (file && strcmp(file->name, rule->mask_argument) != 0)
+	while (file && strcmp(file->name, rule->mask.with) != 0)
 		file = file->next;
 	if (!file) {
 		file = calloc(1, sizeof(*file));
 		if (!file)
-			return rule_error(msg, -ENOMEM, rule, "with=", "out of memory");
-		file->name = rule->mask_argument;
+			return rule_error(msg, -ENOMEM, rule, "with=", rule->mask.with, "out of memory");
+		file->name = rule->mask.with;
 		error = load_file(file->name, &file->data, &file->len);
 		if (error < 0) {
 			free(file);
-			return rule_error(msg, error, rule, "with=",
+			return rule_error(msg, error, rule, "with=", rule->mask.with,
 					  error == -EFBIG  ? "longer than 64 MiB: mask with a shorter file" :
 					  error == -EINVAL ? "not a regular file: name one" :
 							     strerror(-error));
@@ -121,10 +122,11 @@ static int source_with(struct mask_sources *sources, const struct rule *rule, st
 
 static int source_redact(const struct rule *rule, struct mask_source *source, struct errmsg *msg)
 {
-	char reason[256] = "out of memory";
-	int error = redact_new(rule->mask_argument, &source->redact, reason, sizeof(reason));
+	const struct mask_options *mask = &rule->mask;
+	char reason[512];
+	int error = redact_new(mask->redactions, mask->redaction_count, &source->redact, reason, sizeof(reason));
 
-	return error < 0 ? rule_error(msg, error, rule, "redact=", reason) : 0;
+	return error < 0 ? rule_error(msg, error, rule, "redact=", "", reason) : 0;
 }
 
 static int add_source(struct mask_sources *sources, const struct rule *rule, struct errmsg *msg)
@@ -134,9 +136,10 @@ static int add_source(struct mask_sources *sources, const struct rule *rule, str
 	if (!source)
 		return errmsg_set(msg, -ENOMEM, "out of memory");
 	sources->by_rule[rule->index] = source;
-	source->kind = rule->mask_kind;
-	source->discard = rule->mask_discard;
-	switch (rule->mask_kind) {
+	source->kind = rule->mask.kind;
+	source->discard = rule->mask.discard;
+	source->nomatch = rule->mask.nomatch;
+	switch (rule->mask.kind) {
 	case MASK_EMPTY:
 		break;
 	case MASK_WITH:
@@ -231,12 +234,14 @@ static int make_redacted(const struct mask_source *source, int object, struct ma
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (fd < 0 || fstat(fd, &stat) < 0)
 		return -errno;
-	if (stat.st_size > (off_t)REDACT_MAX)
-		return -EFBIG;
-	error = read_whole(fd, (size_t)stat.st_size, REDACT_MAX, &data, &len);
-	if (error < 0)
-		return error;
-	error = redact_apply(source->redact, data, len, &ret->owned, &ret->len);
+	error = stat.st_size > (off_t)REDACT_MAX ? -EFBIG
+						  : read_whole(fd, (size_t)stat.st_size, REDACT_MAX, &data, &len);
+	if (!error)
+		error = redact_apply(source->redact, data, len, source->nomatch == NOMATCH_SHOW, &ret->owned, &ret->len);
+	if (error == -EFBIG || error == -ENODATA)
+		error = source->nomatch == NOMATCH_EMPTY			    ? 0
+			: source->nomatch == NOMATCH_SHOW && error == -EFBIG ? -EFBIG
+									     : -ENODATA;
 	if (error < 0)
 		return error;
 	ret->data = ret->owned;

@@ -16,6 +16,7 @@
 struct mask_source {
 	enum mask_kind kind;
 	bool discard;
+	enum mask_nomatch nomatch;
 	const char *data; /* MASK_WITH */
 	size_t len;
 	struct redact *redact;
@@ -43,7 +44,10 @@ struct mask_content {
 	struct mask_stamp stamp;
 };
 
-/* The content that SOURCE shows for OBJECT (O_PATH). Returns 0, -EFBIG, -ENOMEM, or why it cannot be read. */
+/*
+ * The content that SOURCE shows for OBJECT (O_PATH). Returns 0; -ENODATA: nomatch=deny holds; -EFBIG: nomatch=show holds for
+ * a file that is too long to be copied; -ENOMEM; or why it cannot be read.
+ */
 int mask_content_make(const struct mask_source *source, int object, struct mask_content *ret);
 /* Is content with this STAMP still what SOURCE would make of the file with this STAT? */
 bool mask_content_fresh(const struct mask_source *source, const struct mask_stamp *stamp, const struct stat *stat);

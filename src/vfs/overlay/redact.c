@@ -12,8 +12,9 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "vfs/overlay/filler.h"
 
-#define REPLACEMENT "[redacted]"
+#define SPANS_MAX ((size_t)1 << 20) /* matches in one file */
 #define MATCH_LIMIT 1000000u
 #define DEPTH_LIMIT 100000u
 #define HEAP_LIMIT (32u * 1024) /* KiB */
@@ -28,14 +29,21 @@
 #define WINDOW_FAST 5000
 #define WINDOW_SLOW 50000
 
-struct redact {
+struct expression {
 	pcre2_code *code;
 	uint32_t groups;
 	bool jit;
+	const char *token; /* or NULL */
 };
 
+struct redact {
+	unsigned count;
+	struct expression expression[];
+};
+
+/* A search with one expression. */
 struct search {
-	const struct redact *redact;
+	const struct expression *expression;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 	pcre2_match_data *match;
@@ -43,43 +51,67 @@ struct search {
 	int64_t until;
 };
 
-struct growing {
-	char *data;
-	size_t len, cap;
+/* What is to be replaced. */
+struct span {
+	size_t start, end;
+	const char *token; /* NULL: filler */
 };
 
-int redact_new(const char *pattern, struct redact **ret, char *reason, size_t size)
+struct spans {
+	struct span *span;
+	size_t count, cap;
+};
+
+static int compile(const struct redaction *redaction, struct expression *expression, char *reason, size_t size)
 {
-	_cleanup_free_ struct redact *redact = calloc(1, sizeof(*redact));
 	PCRE2_SIZE place;
 	uint32_t jit = 0;
 	int code;
 
-	if (!redact)
-		return -ENOMEM;
-	redact->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-				     PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &code, &place,
-				     NULL);
-	if (!redact->code) {
+	expression->token = redaction->token;
+	expression->code = pcre2_compile((PCRE2_SPTR)redaction->expression, PCRE2_ZERO_TERMINATED,
+					 PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &code,
+					 &place, NULL);
+	if (!expression->code) {
 		PCRE2_UCHAR text[160] = "unknown error";
 
 		pcre2_get_error_message(code, text, sizeof(text));
-		snprintf(reason, size, "%s at character %zu", (const char *)text, (size_t)place + 1);
+		snprintf(reason, size, "%.200s: %s at character %zu", redaction->expression, (const char *)text,
+			 (size_t)place + 1);
 		return -EINVAL;
 	}
 	pcre2_config(PCRE2_CONFIG_JIT, &jit);
 	/* Memory that is writable and executable may be forbidden: the interpreter does the same, slower. */
-	redact->jit = jit && pcre2_jit_compile(redact->code, PCRE2_JIT_COMPLETE) == 0;
-	pcre2_pattern_info(redact->code, PCRE2_INFO_CAPTURECOUNT, &redact->groups);
-	*ret = TAKE_PTR(redact);
+	expression->jit = jit && pcre2_jit_compile(expression->code, PCRE2_JIT_COMPLETE) == 0;
+	pcre2_pattern_info(expression->code, PCRE2_INFO_CAPTURECOUNT, &expression->groups);
+	return 0;
+}
+
+int redact_new(const struct redaction *list, unsigned count, struct redact **ret, char *reason, size_t size)
+{
+	struct redact *redact = calloc(1, sizeof(*redact) + count * sizeof(redact->expression[0]));
+
+	if (!redact) {
+		snprintf(reason, size, "out of memory");
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		int error = compile(&list[i], &redact->expression[redact->count], reason, size);
+
+		if (error < 0) {
+			redact_free(redact);
+			return error;
+		}
+		redact->count++;
+	}
+	*ret = redact;
 	return 0;
 }
 
 struct redact *redact_free(struct redact *redact)
 {
-	if (!redact)
-		return NULL;
-	pcre2_code_free(redact->code);
+	for (unsigned i = 0; redact && i < redact->count; i++)
+		pcre2_code_free(redact->expression[i].code);
 	free(redact);
 	return NULL;
 }
@@ -99,17 +131,17 @@ static void search_end(struct search *search)
 	pcre2_jit_stack_free(search->stack);
 }
 
-static int search_begin(struct search *search, const struct redact *redact)
+static int search_begin(struct search *search, const struct expression *expression, int64_t until)
 {
-	*search = (struct search){.redact = redact, .window = WINDOW_MIN, .until = now() + TIME_MAX};
+	*search = (struct search){.expression = expression, .window = WINDOW_MIN, .until = until};
 	search->context = pcre2_match_context_create(NULL);
-	search->match = pcre2_match_data_create_from_pattern(redact->code, NULL);
+	search->match = pcre2_match_data_create_from_pattern(expression->code, NULL);
 	if (!search->context || !search->match)
 		return -ENOMEM;
 	pcre2_set_match_limit(search->context, MATCH_LIMIT);
 	pcre2_set_depth_limit(search->context, DEPTH_LIMIT);
 	pcre2_set_heap_limit(search->context, HEAP_LIMIT);
-	if (redact->jit) {
+	if (expression->jit) {
 		search->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK, NULL);
 		if (!search->stack)
 			return -ENOMEM;
@@ -129,7 +161,7 @@ static int search_next(struct search *search, const char *data, size_t len, size
 		int count;
 
 		pcre2_set_offset_limit(search->context, limit);
-		count = pcre2_match(search->redact->code, (PCRE2_SPTR)data, len, at, PCRE2_NOTEMPTY, search->match,
+		count = pcre2_match(search->expression->code, (PCRE2_SPTR)data, len, at, PCRE2_NOTEMPTY, search->match,
 				    search->context);
 		taken = now() - begun;
 		if (count < 0 && count != PCRE2_ERROR_NOMATCH)
@@ -154,79 +186,136 @@ static int search_next(struct search *search, const char *data, size_t len, size
 	return 0;
 }
 
-static int grow(struct growing *to, const char *data, size_t len)
+/* -ENODATA: there are too many of them. */
+static int add_span(struct spans *spans, size_t start, size_t end, const char *token)
 {
-	if (len > REDACT_MAX - to->len)
-		return -EFBIG;
-	if (to->len + len > to->cap) {
-		size_t cap = to->cap * 2 > to->len + len ? to->cap * 2 : to->len + len;
-		char *grown = realloc(to->data, cap);
+	if (spans->count == spans->cap) {
+		size_t cap = spans->cap ? spans->cap * 2 : 64;
+		struct span *grown;
 
+		if (spans->count >= SPANS_MAX)
+			return -ENODATA;
+		grown = reallocarray(spans->span, cap, sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
-		to->data = grown;
-		to->cap = cap;
+		spans->span = grown;
+		spans->cap = cap;
 	}
-	memcpy(to->data + to->len, data, len);
-	to->len += len;
+	spans->span[spans->count++] = (struct span){start, end, token};
 	return 0;
 }
 
-/* Append DATA with all that is found replaced. Returns 0, 1 when the search failed, or a negative errno. */
-static int replace(struct search *search, const char *data, size_t len, struct growing *to)
+static void spans_done(struct spans *spans)
 {
-	size_t start, end, copied = 0;
-	size_t at = 0;
+	free(spans->span);
+}
 
-	for (;;) {
+/* All that EXPRESSION finds. -ENODATA when that is nothing, or could not be told. */
+static int find(const struct expression *expression, const char *data, size_t len, int64_t until, struct spans *spans)
+{
+	_cleanup_(search_end) struct search search;
+	size_t start, end, at = 0;
+	bool any = false;
+	int error = search_begin(&search, expression, until);
+
+	while (!error) {
 		const PCRE2_SIZE *place;
-		int found = search_next(search, data, len, at, &start, &end);
-		int error;
+		int found = search_next(&search, data, len, at, &start, &end);
 
 		if (found < 0)
-			return 1;
+			return -ENODATA;
 		if (!found)
-			return grow(to, data + copied, len - copied);
+			return any ? 0 : -ENODATA;
+		any = true;
 		at = end;
-		place = pcre2_get_ovector_pointer(search->match);
-		if (search->redact->groups && place[2] != PCRE2_UNSET) {
+		place = pcre2_get_ovector_pointer(search.match);
+		if (expression->groups && place[2] != PCRE2_UNSET) {
 			start = place[2];
 			end = place[3];
 		}
-		/* A group in a lookaround may lie outside its match, even before what is copied already. */
-		if (start < copied)
-			start = copied;
-		if (end <= start)
-			continue;
-		error = grow(to, data + copied, start - copied);
-		if (!error)
-			error = grow(to, REPLACEMENT, sizeof(REPLACEMENT) - 1);
-		if (error < 0)
-			return error;
-		copied = end;
+		if (end > start)
+			error = add_span(spans, start, end, expression->token);
 	}
+	return error;
 }
 
-int redact_apply(const struct redact *redact, const char *data, size_t len, char **ret, size_t *ret_len)
+static int by_start(const void *a, const void *b)
 {
-	_cleanup_(search_end) struct search search;
-	struct growing to = {.cap = len + 64};
-	int error;
+	const struct span *x = a, *y = b;
 
-	error = search_begin(&search, redact);
-	if (error < 0)
-		return error;
-	if (len > REDACT_MAX)
-		return -EFBIG;
-	to.data = malloc(to.cap);
-	if (!to.data)
-		return -ENOMEM;
-	error = replace(&search, data, len, &to);
-	if (error < 0) {
-		free(to.data);
-		return error;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->end < y->end ? 1 : x->end > y->end ? -1 : 0;
+}
+
+/* Put them in order and make one of those that overlap. */
+static void join(struct spans *spans)
+{
+	size_t kept = 0;
+
+	qsort(spans->span, spans->count, sizeof(*spans->span), by_start);
+	for (size_t i = 0; i < spans->count; i++) {
+		const struct span *span = &spans->span[i];
+		struct span *last = kept ? &spans->span[kept - 1] : NULL;
+
+		if (last && span->start < last->end)
+			last->end = span->end > last->end ? span->end : last->end;
+		else
+			spans->span[kept++] = *span;
 	}
-	*ret = to.data;
-	*ret_len = error ? 0 : to.len;
+	spans->count = kept;
+}
+
+static size_t length_of(const struct span *span)
+{
+	return span->token ? strlen(span->token) : span->end - span->start;
+}
+
+/* DATA with SPANS (in order, apart) replaced. */
+static int replace(const struct spans *spans, const char *data, size_t len, char **ret, size_t *ret_len)
+{
+	size_t total = len, from = 0;
+	char *text, *to;
+
+	for (size_t i = 0; i < spans->count; i++) {
+		total += length_of(&spans->span[i]) - (spans->span[i].end - spans->span[i].start);
+		if (total > REDACT_MAX)
+			return -ENODATA;
+	}
+	text = to = malloc(total + 1);
+	if (!text)
+		return -ENOMEM;
+	for (size_t i = 0; i < spans->count; i++) {
+		const struct span *span = &spans->span[i];
+		size_t filled = length_of(span);
+
+		to = mempcpy(to, data + from, span->start - from);
+		memcpy(to, span->token ? span->token : data + span->start, filled);
+		if (!span->token)
+			filler_write(to, filled);
+		to += filled;
+		from = span->end;
+	}
+	memcpy(to, data + from, len - from);
+	*ret = text;
+	*ret_len = total;
 	return 0;
+}
+
+int redact_apply(const struct redact *redact, const char *data, size_t len, bool partly, char **ret, size_t *ret_len)
+{
+	_cleanup_(spans_done) struct spans spans = {0};
+	int64_t until = now() + TIME_MAX;
+
+	if (len > REDACT_MAX)
+		return -ENODATA;
+	for (unsigned i = 0; len && i < redact->count; i++) {
+		int error = find(&redact->expression[i], data, len, until, &spans);
+
+		if (error < 0 && !(partly && error == -ENODATA))
+			return error;
+	}
+	if (spans.count)
+		join(&spans);
+	return replace(&spans, data, len, ret, ret_len);
 }

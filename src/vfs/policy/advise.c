@@ -80,10 +80,10 @@ static int check_with(struct policy *policy, const struct rule *rule)
 {
 	char place[512];
 
-	if (rule->mask_kind != MASK_WITH || access(rule->mask_argument, R_OK) == 0)
+	if (rule->mask.kind != MASK_WITH || access(rule->mask.with, R_OK) == 0)
 		return 0;
 	return policy_warn(policy, "%s: with=%s cannot be read: %s",
-			   rule_place(rule->origin, rule->line, place, sizeof(place)), rule->mask_argument,
+			   rule_place(rule->origin, rule->line, place, sizeof(place)), rule->mask.with,
 			   strerror(errno));
 }
 
@@ -132,7 +132,7 @@ static int check_discard(const struct policy *policy, const struct rule *rule, s
 		mask = verdict.content_rule;
 		append = verdict.write_rule;
 	}
-	if (mask == RULE_NONE || append == RULE_NONE || !policy->rules[mask].mask_discard ||
+	if (mask == RULE_NONE || append == RULE_NONE || !policy->rules[mask].mask.discard ||
 	    policy->effects[append] != WRITE_APPEND)
 		return 0;
 	return contradiction(&policy->rules[mask], &policy->rules[append], msg);

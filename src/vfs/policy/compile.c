@@ -48,16 +48,33 @@ static int refuse(struct compiler *c, int error, const struct parsed_rule *parse
 	return complain(c->msg, error, &place, 0, remedy, "%s", why);
 }
 
+static bool same_redactions(const struct mask_options *a, const struct mask_options *b)
+{
+	if (a->nomatch != b->nomatch || a->redaction_count != b->redaction_count)
+		return false;
+	for (unsigned i = 0; i < a->redaction_count; i++) {
+		const struct redaction *x = &a->redactions[i], *y = &b->redactions[i];
+
+		if (strcmp(x->expression, y->expression) != 0 || !x->token != !y->token ||
+		    (x->token && strcmp(x->token, y->token) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool same_mask(const struct mask_options *a, const struct mask_options *b)
+{
+	if (a->kind != b->kind || a->discard != b->discard)
+		return false;
+	return a->kind == MASK_WITH ? strcmp(a->with, b->with) == 0 : same_redactions(a, b);
+}
+
 /* Rules with the same way to make content share a class: their files may change places. */
 static uint32_t mask_class(struct compiler *c, const struct rule *rule)
 {
-	const struct rule *last = c->last_mask;
-
-	if (rule->mask_kind == MASK_EMPTY)
-		return rule->mask_discard ? 2 : 1;
-	bool same = last && last->mask_kind == rule->mask_kind && last->mask_discard == rule->mask_discard &&
-		    strcmp(last->mask_argument, rule->mask_argument) == 0;
-	if (!same) {
+	if (rule->mask.kind == MASK_EMPTY)
+		return rule->mask.discard ? 2 : 1;
+	if (!c->last_mask || !same_mask(&c->last_mask->mask, &rule->mask)) {
 		c->last_mask = rule;
 		c->mask_classes++;
 	}
@@ -111,7 +128,7 @@ static void note_need(struct policy_needs *needs, const struct verb *verb, const
 		break;
 	case PART_CONTENT:
 		needs->mask |= verb->value == CONTENT_MASK;
-		needs->mask_discard |= rule->mask_discard;
+		needs->mask_discard |= rule->mask.discard;
 		needs->crypt |= verb->value == CONTENT_CRYPT;
 		break;
 	case PART_WRITE:
@@ -179,9 +196,7 @@ static int add_rule(struct compiler *c, const struct parsed_rule *parsed, const 
 		.literal = literal,
 		.canonical = literal ? canonical : NULL,
 		.literal_prefix = literal ? arena_strndup(&policy->arena, prefix, parent_len) : canonical,
-		.mask_kind = parsed->mask_kind,
-		.mask_argument = parsed->mask_argument,
-		.mask_discard = parsed->mask_discard,
+		.mask = parsed->mask,
 		.crypt_key = parsed->crypt_key,
 		.crypt_provider = parsed->crypt_provider,
 		.crypt_plain = parsed->crypt_plain,

@@ -18,6 +18,8 @@
 enum rule_option {
 	OPTION_WITH,
 	OPTION_REDACT,
+	OPTION_TOKEN,
+	OPTION_NOMATCH,
 	OPTION_WRITE,
 	OPTION_KEY,
 	OPTION_FILES,
@@ -49,9 +51,7 @@ struct parsed_rule {
 	const char *pattern; /* one expansion of it */
 	const char *origin;
 	unsigned line;
-	enum mask_kind mask_kind;
-	const char *mask_argument;
-	bool mask_discard;
+	struct mask_options mask;
 	const char *crypt_key;
 	const char *crypt_provider;
 	enum plain_mode crypt_plain;

@@ -226,6 +226,16 @@ static int option_path(struct line *line, const struct token *value, const char 
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* The place of TEXT among the words of FORM; their number if it is none of them. */
+static unsigned word_index(const struct option_form *form, const char *text)
+{
+	unsigned i = 0;
+
+	while (i < ARRAY_LEN(form->words) && form->words[i] && strcmp(form->words[i], text) != 0)
+		i++;
+	return i < ARRAY_LEN(form->words) && form->words[i] ? i : ARRAY_LEN(form->words);
+}
+
 /* The value of an option, by its kind. */
 static int option_value(struct line *line, const struct option_form *form, const struct token *value, const char **ret)
 {
@@ -241,9 +251,7 @@ static int option_value(struct line *line, const struct option_form *form, const
 							    false, false, &text, line->msg);
 	if (r < 0)
 		return r;
-	bool known = form->kind != OPTION_IS_WORD && text.len;
-	for (size_t i = 0; i < ARRAY_LEN(form->words) && form->words[i]; i++)
-		known |= strcmp(form->words[i], text.data) == 0;
+	bool known = form->kind == OPTION_IS_WORD ? word_index(form, text.data) < ARRAY_LEN(form->words) : text.len > 0;
 	if (!known)
 		return at_token(line, value, form->remedy, "not a value of this option");
 	*ret = arena_strndup(&line->policy->arena, text.data, text.len);
@@ -289,35 +297,84 @@ static void take_crypt(struct parsed_rule *rule, const char *const values[OPTION
 	rule->files_only = values[OPTION_FILES] != NULL;
 }
 
+/* The options that may stand several times: what the last word was goes from VALUES into the list. */
+static int collect_redaction(struct line *line, const struct token *token, const char *values[OPTION_COUNT],
+			     struct redaction *list, unsigned *count)
+{
+	if (values[OPTION_REDACT]) {
+		if (*count == REDACTIONS_MAX)
+			return at_token(line, token, "join some with |", "more than 16 times redact=");
+		list[(*count)++].expression = values[OPTION_REDACT];
+		values[OPTION_REDACT] = NULL;
+	}
+	if (values[OPTION_TOKEN]) {
+		if (!*count || list[*count - 1].token)
+			return at_token(line, token, option_forms[OPTION_TOKEN].remedy, "a token without redact");
+		list[*count - 1].token = values[OPTION_TOKEN];
+		values[OPTION_TOKEN] = NULL;
+	}
+	return 0;
+}
+
+/* What the options of a mask rule say together; REDACT and NOMATCH: where to point. */
+static int mask_options(struct line *line, const char *const values[OPTION_COUNT], const struct token *redact,
+			const struct token *nomatch, const struct redaction *list, unsigned count,
+			struct mask_options *ret)
+{
+	struct redaction *kept = NULL;
+
+	if (values[OPTION_WITH] && count)
+		return at_token(line, redact, "keep one of them", "with and redact exclude each other");
+	if (values[OPTION_NOMATCH] && !count)
+		return at_token(line, nomatch, "write redact=REGEX, too", "nomatch without redact");
+	if (count) {
+		kept = arena_array(&line->policy->arena, count, sizeof(*kept));
+		if (!kept)
+			return -ENOMEM;
+		memcpy(kept, list, count * sizeof(*kept));
+	}
+	*ret = (struct mask_options){
+		.kind = values[OPTION_WITH] ? MASK_WITH : count ? MASK_REDACT : MASK_EMPTY,
+		.with = values[OPTION_WITH],
+		.redactions = kept,
+		.redaction_count = count,
+		.discard = values[OPTION_WRITE] != NULL,
+	};
+	if (values[OPTION_NOMATCH])
+		ret->nomatch = (enum mask_nomatch)word_index(&option_forms[OPTION_NOMATCH], values[OPTION_NOMATCH]);
+	return 0;
+}
+
 static int parse_rule(struct line *line, const struct verb *verb)
 {
 	const char *values[OPTION_COUNT] = {0};
-	struct token pattern, token, redact = {0};
+	struct redaction redactions[REDACTIONS_MAX] = {0};
+	struct token pattern, token, redact = {0}, nomatch = {0};
+	unsigned count = 0;
 	int r = need(line, &pattern, "the pattern", "write VERB PATTERN [OPTION=VALUE ...]");
 
 	if (r < 0)
 		return r;
 	while ((r = next(line, &token)) > 0) {
-		bool had_redact = values[OPTION_REDACT];
+		bool had_nomatch = values[OPTION_NOMATCH];
 		r = parse_option(line, verb, &token, values);
 		if (r < 0)
 			return r;
-		if (!had_redact && values[OPTION_REDACT])
+		if (!count && values[OPTION_REDACT])
 			redact = token;
+		if (!had_nomatch && values[OPTION_NOMATCH])
+			nomatch = token;
+		r = collect_redaction(line, &token, values, redactions, &count);
+		if (r < 0)
+			return r;
 	}
 	if (r < 0)
 		return r;
-	if (values[OPTION_WITH] && values[OPTION_REDACT])
-		return at_token(line, &redact, "keep one of them", "with and redact exclude each other");
 
-	struct parsed_rule rule = {
-		.verb = verb,
-		.origin = line->reading->origin,
-		.line = line->place->line,
-		.mask_kind = values[OPTION_WITH] ? MASK_WITH : values[OPTION_REDACT] ? MASK_REDACT : MASK_EMPTY,
-		.mask_argument = values[OPTION_WITH] ? values[OPTION_WITH] : values[OPTION_REDACT],
-		.mask_discard = values[OPTION_WRITE] != NULL,
-	};
+	struct parsed_rule rule = {.verb = verb, .origin = line->reading->origin, .line = line->place->line};
+	r = mask_options(line, values, &redact, &nomatch, redactions, count, &rule.mask);
+	if (r < 0)
+		return r;
 	take_crypt(&rule, values);
 	return rules_add(line->policy, &rule, line->reading->command_line, false, line->place, &pattern, line->msg);
 }

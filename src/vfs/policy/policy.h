@@ -38,7 +38,32 @@ enum write_mode {
 enum mask_kind {
 	MASK_EMPTY,
 	MASK_WITH,   /* with=FILE */
-	MASK_REDACT, /* redact=REGEX */
+	MASK_REDACT, /* redact=REGEX, once or more */
+};
+
+#define REDACTIONS_MAX 16
+
+/* One redact=REGEX and the token= behind it. */
+struct redaction {
+	const char *expression;
+	const char *token; /* what stands in the place of each match; NULL: as many bytes of filler */
+};
+
+/* What a file is in which one of the expressions finds nothing, or that is too long to be looked through. */
+enum mask_nomatch {
+	NOMATCH_DENY, /* EACCES */
+	NOMATCH_EMPTY,
+	NOMATCH_SHOW,
+};
+
+/* How masked content is made. */
+struct mask_options {
+	enum mask_kind kind;
+	const char *with; /* MASK_WITH: the file, absolute */
+	const struct redaction *redactions; /* MASK_REDACT: at least one */
+	unsigned redaction_count;
+	enum mask_nomatch nomatch;
+	bool discard; /* write=discard */
 };
 
 /* What a crypt rule does with a file that is not encrypted: plain=. */
@@ -66,9 +91,7 @@ struct rule {
 	const char *canonical;	/* literal rules: the resolved path that is matched */
 	const char *literal_prefix; /* canonical longest wildcard-free directory prefix, "/" at least; of a literal
 				       rule its parent */
-	enum mask_kind mask_kind;
-	const char *mask_argument; /* with=FILE (absolute) or redact=REGEX; NULL for MASK_EMPTY */
-	bool mask_discard;	   /* write=discard */
+	struct mask_options mask;
 	const char *crypt_key;	   /* crypt rules: key=NAME, KEY_DEFAULT without; else NULL */
 	const char *crypt_provider; /* provider=, a name that aead_provider_find() takes; NULL: the default */
 	enum plain_mode crypt_plain;

@@ -9,7 +9,8 @@ static const struct verb verbs[] = {
 	{"hide", PART_VISIBILITY, VIS_HIDE, 0},
 	{"deny", PART_VISIBILITY, VIS_DENY, 0},
 	{"show", PART_VISIBILITY, VIS_SHOW, 0},
-	{"mask", PART_CONTENT, CONTENT_MASK, BIT(OPTION_WITH) | BIT(OPTION_REDACT) | BIT(OPTION_WRITE)},
+	{"mask", PART_CONTENT, CONTENT_MASK, BIT(OPTION_WITH) | BIT(OPTION_REDACT) | BIT(OPTION_TOKEN) |
+							     BIT(OPTION_NOMATCH) | BIT(OPTION_WRITE)},
 	{"plain", PART_CONTENT, CONTENT_PLAIN, 0},
 	{"crypt", PART_CONTENT, CONTENT_CRYPT, 
 	 BIT(OPTION_KEY) | BIT(OPTION_FILES) | BIT(OPTION_PLAIN) | BIT(OPTION_PROVIDER)},
@@ -23,6 +24,8 @@ const char verb_remedy[] = "write hide, deny, show, mask, plain, crypt, append, 
 const struct option_form option_forms[OPTION_COUNT] = {
 	[OPTION_WITH] = {"with", OPTION_IS_PATH, {0}, "write with=FILE"},
 	[OPTION_REDACT] = {"redact", OPTION_IS_REGEX, {0}, "write redact=REGEX"},
+	[OPTION_TOKEN] = {"token", OPTION_IS_NAME, {0}, "write token=TEXT behind the redact= it belongs to"},
+	[OPTION_NOMATCH] = {"nomatch", OPTION_IS_WORD, {"deny", "empty", "show"}, "write nomatch=deny, nomatch=empty or nomatch=show"},
 	[OPTION_WRITE] = {"write", OPTION_IS_WORD, {"discard"}, "write write=discard, or leave it out"},
 	[OPTION_KEY] = {"key", OPTION_IS_NAME, {0}, "write key=NAME"},
 	[OPTION_FILES] = {"files", OPTION_IS_WORD, {"only"}, "write files=only, or leave it out"},
