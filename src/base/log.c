@@ -52,7 +52,8 @@ const char *refusal_name(enum refusal refusal)
 {
 	static const char *const names[REFUSAL_COUNT] = {
 		[REFUSAL_HIDDEN] = "hide",	[REFUSAL_DENIED] = "deny",	  [REFUSAL_MASKED_WRITE] = "mask",
-		[REFUSAL_APPEND] = "append",	[REFUSAL_READONLY] = "readonly", [REFUSAL_UNSERVED] = "unserved",
+		[REFUSAL_APPEND] = "append",	[REFUSAL_READONLY] = "readonly", [REFUSAL_CRYPT] = "crypt",
+		[REFUSAL_UNSERVED] = "unserved",
 	};
 	return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "unserved";
 }

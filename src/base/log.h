@@ -16,6 +16,7 @@ enum refusal {
 	REFUSAL_MASKED_WRITE,
 	REFUSAL_APPEND,
 	REFUSAL_READONLY,
+	REFUSAL_CRYPT,	  /* an encrypted file that cannot be served or written: log_event.error says why */
 	REFUSAL_UNSERVED, /* a call that scrim refuses whatever the policy (not mediated yet, traced, set-id...) */
 	REFUSAL_COUNT,
 };
@@ -66,5 +67,5 @@ void log_refusal(struct log *log, const struct log_event *event);
 /* Write what is queued, stop the thread if it was started. Takes NULL, returns NULL. */
 struct log *log_free(struct log *log);
 
-/* The rule's verb, "hide", "deny", "mask", "append", "readonly", or "unserved". */
+/* The rule's verb, "hide", "deny", "mask", "append", "readonly", "crypt", or "unserved". */
 const char *refusal_name(enum refusal refusal);

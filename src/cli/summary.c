@@ -10,7 +10,8 @@
 
 static const char *const words[REFUSAL_COUNT] = {
 	[REFUSAL_HIDDEN] = "hidden",	     [REFUSAL_DENIED] = "denied",	[REFUSAL_MASKED_WRITE] = "masked write",
-	[REFUSAL_APPEND] = "append-only",    [REFUSAL_READONLY] = "read-only",	[REFUSAL_UNSERVED] = "not served",
+	[REFUSAL_APPEND] = "append-only",    [REFUSAL_READONLY] = "read-only",	[REFUSAL_CRYPT] = "encrypted",
+	[REFUSAL_UNSERVED] = "not served",
 };
 
 uint64_t summary_total(struct run_counters *counters)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "intercept/crypt_note.h"
 #include "intercept/description.h"
 #include "intercept/handlers.h"
 #include "intercept/lent.h"
@@ -87,6 +88,8 @@ static void log_refused(struct worker *worker, int error)
 		.note = refused->note,
 	};
 
+	if (refused->refusal == REFUSAL_CRYPT && !event.note)
+		event.note = crypt_note(error);
 	if (refused->rule >= 0) {
 		const struct rule *rule = policy_rule(view->policy, (uint32_t)refused->rule);
 
