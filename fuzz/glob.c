@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vfs/policy/glob.h"
+#include "vfs/policy/glob_program.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,6 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (nlen)
 		memcpy(name, nul + 1, nlen);
 	bool match = glob_match(pattern, plen, name, nlen), good = !glob_check(pattern, plen, &remedy);
+	struct glob_program *program = malloc(glob_program_size(pattern, plen));
+
+	glob_compile(pattern, plen, program);
+	require(match == glob_run(program, name, nlen));
+	free(program);
 	require(good || remedy);
 	require(!match || nlen >= glob_min_length(pattern, plen));
 	if (good && !glob_is_wild(pattern, plen)) {

@@ -12,6 +12,7 @@
 #   scripts/bench.sh --store [--quick] [--layouts] [--rows PATTERN,...] [--rounds N] [--places tmpfs,disk] [--dir DIR]
 #                           the encrypted file instead, beside plain files, a bare loop, age and gocryptfs (store.json);
 #                           --layouts: with chunks of 4, 16, 64 KiB and slots of 4, 8 KiB
+#   scripts/bench.sh --glob    patterns against names, beside fnmatch(3)
 #   SCRIM_BENCH_BUILD=DIR     where to build (default: build/release)
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,13 +22,16 @@ export PYTHONDONTWRITEBYTECODE=1
 # Into the log of the build, so that the table stands alone.
 mkdir -p "$build"
 if ! { cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
-	ninja -C "$build" scrim bench_calls bench_floor bench_count bench_store; } >"$build/bench.log" 2>&1; then
+	ninja -C "$build" scrim bench_calls bench_floor bench_count bench_store bench_glob; } >"$build/bench.log" 2>&1; then
 	cat "$build/bench.log" >&2
 	exit 1
 fi
 if [ "${1:-}" = --counts ]; then
 	exec python3 test/integration/call_counts.py --show "$build/src/scrim" "$build/bench/bench_count" \
 		"$build/bench/bench_calls"
+fi
+if [ "${1:-}" = --glob ]; then
+	exec "$build/bench/bench_glob" bench/data/globs.txt bench/data/names.txt
 fi
 if [ "${1:-}" = --store ]; then
 	shift

@@ -3,12 +3,53 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "vfs/policy/glob.h"
+#include "vfs/policy/glob_program.h"
+
+static struct glob_program *compiled(const char *pattern)
+{
+	struct glob_program *program = malloc(glob_program_size(pattern, strlen(pattern)));
+
+	assert_non_null(program);
+	glob_compile(pattern, strlen(pattern), program);
+	return program;
+}
+
+/* The two ways of matching say the same of whatever these few characters make. */
+static void test_compiled(void **state)
+{
+	static const char units[] = "aab.*?*[]!-\\^";
+	unsigned seed = 12345, matches = 0;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		char pattern[16] = "", name[24] = "";
+		struct glob_program *program;
+
+		for (unsigned n = 0, len = (seed >> 8) % 12; n < len; n++, seed = seed * 1103515245 + 12345)
+			pattern[n] = units[(seed >> 16) % (sizeof(units) - 1)];
+		program = compiled(pattern);
+		for (int k = 0; k < 20; k++) {
+			seed = seed * 1103515245 + 12345;
+			memset(name, 0, sizeof(name));
+			for (unsigned n = 0, len = (seed >> 8) % 20; n < len; n++, seed = seed * 1103515245 + 12345)
+				name[n] = "aaab.-]\xff"[(seed >> 16) % 8];
+			bool match = glob_match(pattern, strlen(pattern), name, strlen(name));
+
+			matches += match;
+			if (glob_run(program, name, strlen(name)) != match)
+				fail_msg("%s against %s: %d", pattern, name, match);
+		}
+		free(program);
+	}
+	assert_true(matches > 1000);
+}
 
 static void test_match(void **state)
 {
@@ -57,10 +98,14 @@ static void test_match(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct glob_program *program = compiled(table[i].pattern);
 		bool match = glob_match(table[i].pattern, strlen(table[i].pattern), table[i].name,
 					strlen(table[i].name));
 		if (match != table[i].match)
 			fail_msg("%s against %s: %d", table[i].pattern, table[i].name, match);
+		if (glob_run(program, table[i].name, strlen(table[i].name)) != match)
+			fail_msg("%s against %s, compiled: %d", table[i].pattern, table[i].name, !match);
+		free(program);
 	}
 }
 
@@ -176,7 +221,7 @@ static void test_sample(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_match),  cmocka_unit_test(test_no_backtracking), cmocka_unit_test(test_check),
+		cmocka_unit_test(test_match), cmocka_unit_test(test_compiled),  cmocka_unit_test(test_no_backtracking), cmocka_unit_test(test_check),
 		cmocka_unit_test(test_expand), cmocka_unit_test(test_expand_limit),    cmocka_unit_test(test_sample),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define GLOB_EXPANSIONS_MAX 256
 #define GLOB_NESTING_MAX 8

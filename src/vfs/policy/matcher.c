@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "vfs/policy/glob.h"
 #include "vfs/policy/internal.h"
 
 static _Thread_local uint64_t steps_taken;
@@ -144,7 +143,7 @@ void match_root(const struct policy *policy, struct match_state *ret)
 
 static bool component_matches(const struct trie_node *node, const char *name, size_t len)
 {
-	return node->kind == COMPONENT_ANY || glob_match(node->text, node->len, name, len);
+	return node->kind == COMPONENT_ANY || glob_run(node->program, name, len);
 }
 
 /* Below a place where no rule can match any more everything is as that place is. */

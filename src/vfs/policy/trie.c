@@ -108,13 +108,21 @@ static int child_of(struct trie_builder *builder, uint32_t parent, const struct 
 	if (r < 0)
 		return r;
 	const char *text = arena_strndup(builder->arena, component->text, component->len);
+	struct glob_program *program = NULL;
 	if (!text)
 		return -ENOMEM;
+	if (component->kind == COMPONENT_GLOB) {
+		program = arena_alloc(builder->arena, glob_program_size(text, component->len));
+		if (!program)
+			return -ENOMEM;
+		glob_compile(text, component->len, program);
+	}
 
 	uint32_t id = trie->node_count++;
 	struct trie_node *node = &trie->nodes[id], *above = &trie->nodes[parent];
 	init_node(node);
 	node->text = text;
+	node->program = program;
 	node->len = component->len;
 	node->kind = component->kind;
 	node->parent = parent;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vfs/policy/glob_program.h"
 #include "vfs/policy/pattern.h"
 #include "vfs/policy/seal.h"
 
@@ -26,6 +27,7 @@ enum part {
 
 struct trie_node {
 	const char *text; /* of the component that leads here */
+	const struct glob_program *program; /* of pattern children; else NULL */
 	uint32_t parent;
 	uint32_t deep;	    /* the child for `**`, or NODE_NONE */
 	uint32_t wild;	    /* the first of the pattern children */
