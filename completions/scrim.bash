@@ -73,7 +73,7 @@ _scrim()
 	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run check explain encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
+		_scrim_words 'run check explain tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
 		return
 	fi
 
@@ -117,12 +117,14 @@ _scrim()
 	--slot-size) _scrim_words '4K 8K' ;;
 	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;
 	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-	--setenv | --pass-fd | --log-fd | --key-fd | --new-key-fd | --drop) ;;
+	--setenv | --pass-fd | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
 	*)
 		case ${COMP_WORDS[1]}:$cur in
 		run:-*) _scrim_words "$policy $run --" ;;
 		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
 		explain:-*) _scrim_words "$policy --last --json -n" ;;
+		tree:-*) _scrim_words "$policy --marked --level --json" ;;
+		tree:*) _scrim_files -d ;;
 		check:-*) _scrim_words "$policy --json" ;;
 		encrypt:-*) _scrim_words "$store $tree --output --force --chunk-size --slot-size" ;;
 		decrypt:-*) _scrim_words "$store $tree --output --force" ;;

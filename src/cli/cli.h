@@ -2,6 +2,8 @@
 /* What the subcommands share. */
 #pragma once
 
+#include <stdbool.h>
+
 /* Exit statuses (man scrim, EXIT STATUS). */
 enum {
 	EXIT_SCRIM_FAILED = 125,
@@ -21,6 +23,7 @@ enum {
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_tree(int argc, char **argv);
 int cmd_encrypt(int argc, char **argv);
 int cmd_decrypt(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
@@ -32,6 +35,9 @@ int cmd_salvage(int argc, char **argv);
 int cmd_rekey(int argc, char **argv);
 int cmd_compact(int argc, char **argv);
 int cmd_cp(int argc, char **argv);
+
+/* Is FD a terminal on which colours are wanted (NO_COLOR, TERM)? */
+bool cli_in_colour(int fd);
 
 /* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -17,6 +17,7 @@ static const struct {
 	{"run", cmd_run, "run a command inside an edited view of the file system"},
 	{"check", cmd_check, "say what is wrong with a policy"},
 	{"explain", cmd_explain, "say which rules decide about a path; --last: what was refused"},
+	{"tree", cmd_tree, "show a directory as a view would have it"},
 	{"encrypt", cmd_encrypt, "encrypt files, in place or to another file"},
 	{"decrypt", cmd_decrypt, "the reverse"},
 	{"cat", cmd_cat, "print what is in encrypted files"},

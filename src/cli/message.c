@@ -10,19 +10,19 @@
 #include "base/errmsg.h"
 #include "cli/cli.h"
 
-static bool in_colour(void)
+bool cli_in_colour(int fd)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
 
-	return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) && isatty(STDERR_FILENO);
+	return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
 }
 
 /* One write, so that a line stays whole among those of other processes. */
 static _printf_(3, 0) void say(const char *colour, const char *kind, const char *format, va_list args)
 {
 	char text[ERRMSG_MAX + 256], line[sizeof(text) + 64];
-	bool coloured = in_colour();
+	bool coloured = cli_in_colour(STDERR_FILENO);
 
 	vsnprintf(text, sizeof(text), format, args);
 	size_t len = strlen(text);

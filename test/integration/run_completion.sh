@@ -27,6 +27,9 @@ expect() { # WANTED WORD...
 for option in $("$scrim" run --help | sed 's/(.*)//' | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u); do
 	expect "$option" scrim run -
 done
+for option in $("$scrim" tree --help | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u); do
+	expect "$option" scrim tree -
+done
 for command in encrypt decrypt cat info verify salvage rekey compact cp; do
 	options=$("$scrim" $command --help | grep -oE -- '(^|[ ,])--[a-z-]+[a-z]' | tr -d ' ,' | sort -u)
 	[ "$(wc -w <<<"$options")" -ge 8 ] || { echo "FAILED: $command --help names few options"; failed=1; }
@@ -59,7 +62,7 @@ rm -r "$home"
 expect passwd scrim key pass
 expect /usr scrim key import x /us
 expect --recovery scrim key import x --rec
-for word in run check explain key --version; do
+for word in run check explain tree key --version; do
 	expect "$word" scrim ''
 done
 expect --kill-on-exit scrim run -c x --kill

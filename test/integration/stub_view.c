@@ -181,6 +181,7 @@ const struct env_rule *policy_env(const struct policy *policy, uint32_t index)
 	}
 NOT_HERE(cmd_check)
 NOT_HERE(cmd_explain)
+NOT_HERE(cmd_tree)
 NOT_HERE(cmd_encrypt)
 NOT_HERE(cmd_decrypt)
 NOT_HERE(cmd_cat)

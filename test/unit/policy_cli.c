@@ -190,6 +190,78 @@ static void test_last(void **state)
 	json_decref(all);
 }
 
+static void test_tree(void **state)
+{
+	char expected[4096];
+
+	(void)state;
+	setenv("LC_ALL", "C", 1);
+	assert_int_equal(system("mkdir -p t/a/deep t/b t/gone/in && touch t/a/.env t/a/deep/.env t/a/x t/b/log t/gone/in/x &&"
+				" ln -s ../a/.env t/b/alias && ln -s nowhere t/dangling && mkfifo t/fifo && touch 't/\033[1m'"), 0);
+	static char *const rules[] = {ARG("scrim"), ARG("--hide"), ARG("**/.env"), ARG("--deny"), ARG("t/gone"),
+				      ARG("--append"), ARG("t/b"), ARG("-r"), ARG("free t/b/alias"), ARG("--mask"), ARG("t/a/x"),
+				      ARG("--readonly"), ARG("t/a")};
+	char *argv[24];
+
+#define TREE(...)                                                                                                      \
+	({                                                                                                             \
+		char *const more_[] = {__VA_ARGS__, NULL};                                                             \
+		memcpy(argv, rules, sizeof(rules));                                                                    \
+		memcpy(argv + ARRAY_LEN(rules), more_, sizeof(more_));                                                 \
+		call(cmd_tree, argv);                                                                                  \
+	})
+	assert_int_equal(TREE(ARG("t")), 0);
+	snprintf(expected, sizeof(expected),
+		 "%1$s/t/\n"
+		 "|-- \\x1b[1m\n"
+		 "|-- a/  read only (readonly %1$s/t/a)\n"
+		 "|   |-- .env  hidden (hide /**/.env)\n"
+		 "|   |-- deep/  read only\n"
+		 "|   |   `-- .env  hidden (hide /**/.env)\n"
+		 "|   `-- x  masked (mask %1$s/t/a/x), read only\n"
+		 "|-- b/  append only (append %1$s/t/b)\n"
+		 "|   |-- alias -> ../a/.env [hidden]\n"
+		 "|   `-- log  append only\n"
+		 "|-- dangling -> nowhere\n"
+		 "|-- fifo\n"
+		 "`-- gone/  denied (deny %1$s/t/gone)\n"
+		 "\n4 directories, 8 files, 2 hidden, 1 denied, 1 masked, 2 append only, 3 read only\n",
+		 directory);
+	assert_string_equal(output, expected);
+	assert_int_equal(TREE(ARG("-m"), ARG("t")), 0);
+	assert_null(strstr(output, "log"));
+	assert_null(strstr(output, "fifo"));
+	assert_null(strstr(output, "[1m"));
+	assert_non_null(strstr(output, "|   |-- deep/  read only\n|   |   `-- .env  hidden"));
+	assert_non_null(strstr(output, "`-- gone/  denied"));
+	assert_int_equal(TREE(ARG("--level"), ARG("1"), ARG("t")), 0);
+	assert_null(strstr(output, ".env  "));
+	assert_non_null(strstr(output, "|-- b/"));
+	/* What is shown within what is hidden is gone to. */
+	assert_int_equal(CALL(cmd_tree, ARG("--hide"), ARG("t"), ARG("-r"), ARG("show t/a/deep"), ARG("t")), 0);
+	assert_non_null(strstr(output, "|-- a/\n|   |-- .env  hidden"));
+	assert_non_null(strstr(output, "|   |   `-- .env\n"));
+	assert_non_null(strstr(output, "`-- gone/  hidden (hide"));
+	setenv("LC_ALL", "C.UTF-8", 1);
+	assert_int_equal(TREE(ARG("t")), 0);
+	assert_non_null(strstr(output, "\u251c\u2500\u2500 a/"));
+
+	assert_int_equal(TREE(ARG("--json"), ARG("t")), 0);
+	json_t *all = output_json(), *entry = json_array_get(all, 3), *marks = json_object_get(entry, "marks");
+	assert_int_equal(json_array_size(all), 13);
+	snprintf(expected, sizeof(expected), "%s/t/a/.env", directory);
+	assert_string_equal(json_string_value(json_object_get(entry, "path")), expected);
+	assert_string_equal(json_string_value(json_object_get(entry, "type")), "file");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(marks, 0), "is")), "hidden");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(marks, 0), "pattern")), "/**/.env");
+	json_decref(all);
+
+	assert_int_equal(TREE(ARG("t/a/x")), EXIT_SCRIM_FAILED);
+	assert_int_equal(TREE(ARG("t/absent")), EXIT_SCRIM_FAILED);
+	assert_int_equal(TREE(ARG("-L"), ARG("0"), ARG("t")), EXIT_SCRIM_FAILED);
+	assert_int_equal(TREE(ARG("t"), ARG("t")), EXIT_SCRIM_FAILED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_last),
+		cmocka_unit_test(test_tree),
 	};
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }
