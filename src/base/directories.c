@@ -2,12 +2,15 @@
 #include "base/directories.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 int make_directories(const char *path, const char *home)
 {
@@ -29,4 +32,20 @@ int make_directories(const char *path, const char *home)
 		if (byte == '\0')
 			return 0;
 	}
+}
+
+DIR *open_directory(int dir, const char *path)
+{
+	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+
+	if (list)
+		steal_fd(&fd);
+	return list;
+}
+
+void cleanup_closedir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
 }

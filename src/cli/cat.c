@@ -31,8 +31,10 @@ int cmd_cat(int argc, char **argv)
 		return store_command_misused(&c, "--json has no place beside the content");
 	if (store_command_start(&c))
 		return c.status;
+	if (isatty(STDOUT_FILENO))
+		progress_off(&c.progress);
 	for (int i = optind; i < argc; i++) {
-		progress_begin(&c.progress, argv[i]);
+		progress_one(&c.progress, argv[i]);
 		cat(&c, argv[i]);
 	}
 	return store_command_finish(&c);

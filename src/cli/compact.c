@@ -99,7 +99,7 @@ int cmd_cp(int argc, char **argv)
 	if (store_command_start(&c))
 		return c.status;
 	json_t *extra = json_object();
-	progress_begin(&c.progress, argv[optind]);
+	progress_one(&c.progress, argv[optind]);
 	int r = copy(&c, argv[optind], argv[optind + 1], extra, &msg);
 
 	store_report_result(&c, argv[optind], r, &msg, extra);

@@ -101,6 +101,8 @@ static int to_descriptor(struct converting *v, int in, const char *path, int out
 {
 	struct output o = {.fd = out, .terminal = isatty(out), .force = v->c.files.force, .msg = msg};
 
+	if (o.terminal)
+		progress_off(&v->c.progress);
 	if (o.terminal && !o.force && v->direction == FILES_ENCRYPT) {
 		close(in);
 		return errmsg_set(msg, -EINVAL, "encrypted data is not written to a terminal (--force does; -o FILE writes to a file)");
@@ -134,7 +136,7 @@ static int to_output(struct converting *v, const char *path, json_t *extra, stru
 
 	if (in < 0)
 		return in;
-	progress_begin(&v->c.progress, path);
+	progress_one(&v->c.progress, path);
 	if (strcmp(v->out, "-") == 0)
 		return to_descriptor(v, in, path, STDOUT_FILENO, msg);
 	if (stat(v->out, &st) == 0 && S_ISDIR(st.st_mode)) {

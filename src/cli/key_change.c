@@ -172,7 +172,7 @@ int key_passwd(const struct key_arguments *a)
 	return key_finish(r, &msg);
 }
 
-/* The id, for the question, also of a file that is damaged. -ENOENT: there is none. */
+/* The id, for the question, also of a file that is damaged. -ENOKEY: there is none. */
 static int describe(const struct key_arguments *a, char *ret_text, size_t size, struct errmsg *msg)
 {
 	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
@@ -180,7 +180,7 @@ static int describe(const struct key_arguments *a, char *ret_text, size_t size, 
 	char id[KEK_ID_TEXT] = "";
 	int r = keys_load_file(a->name, &file, &why);
 
-	if (r == -ENOENT)
+	if (r == -ENOKEY)
 		return errmsg_set(msg, r, "%s", why.text);
 	if (r == 0)
 		kek_id_text(file->id, id);

@@ -33,7 +33,7 @@ static int check_is_new(const struct key_arguments *a, const uint8_t *id, struct
 	struct errmsg why = {0};
 	int r = keys_load_file(a->name, &file, &why);
 
-	if (r == -ENOENT)
+	if (r == -ENOKEY)
 		return 0;
 	if (r < 0)
 		return errmsg_set(msg, -EEXIST, "there is something already: %s", why.text);

@@ -108,6 +108,8 @@ static int open_file(const struct key_source *source, const char *path, struct k
 	if (!text)
 		return -ENOMEM;
 	int r = private_file_load(path, text, source->msg);
+	if (r == -ENOENT)
+		return -ENOKEY; /* as for a name: there is no such key */
 	return r < 0 ? r : open_text(source, path, text, ret_kek);
 }
 
@@ -149,7 +151,7 @@ int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *
 	if (r == 0)
 		r = key_dir_load(dir_fd, dir, name, ret_file, &why);
 	if (r == -ENOENT)
-		return errmsg_set(msg, r, "there is no key %s (scrim key list; scrim key new %s)", name, name);
+		return errmsg_set(msg, -ENOKEY, "there is no key %s (scrim key list; scrim key new %s)", name, name);
 	return r < 0 ? errmsg_set(msg, r, "%s", why.text[0] ? why.text : strerror(-r)) : 0;
 }
 
@@ -160,11 +162,11 @@ static int open_name(const struct key_source *source, const char *name, struct k
 	struct errmsg why = {0};
 	int r = keys_load_file(name, &file, &why);
 
-	if (r == -ENOENT) {
-		r = open_credential(source, name, ret_kek);
-		/* What is not there is not a wrong key either, but nothing that could be tried again. */
-		if (r != -ENOENT)
-			return r;
+	if (r == -ENOKEY) {
+		int credential = open_credential(source, name, ret_kek);
+
+		if (credential != -ENOENT)
+			return credential;
 	}
 	if (r < 0)
 		return errmsg_set(source->msg, r, "%s", why.text);

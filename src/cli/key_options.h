@@ -63,8 +63,8 @@ struct keys {
 
 /*
  * Open every key that was given, in that order, asking for passphrases as the options say; without any the key called
- * "default". From here on the process leaves no core dump and cannot be traced. 0; -ENOKEY: wrong passphrase; -ENOENT: no
- * such key; -EBADMSG: a damaged key file; or a negative errno. MSG then says what to do.
+ * "default". From here on the process leaves no core dump and cannot be traced. 0; -ENOKEY: no such key, or a
+ * wrong passphrase; -EBADMSG: a damaged key file; or a negative errno. MSG then says what to do.
  */
 int keys_open_given(const struct key_options *options, struct keys *ret_keys, struct errmsg *msg);
 
@@ -81,7 +81,7 @@ void keys_close(struct keys *keys);
 /* The directory of key files, opened; its path for messages. As key_dir_open(). */
 int keys_directory(bool create, char *ret_path, size_t size, int *ret_fd, struct errmsg *msg);
 
-/* The key file NAME of that directory. -ENOENT: there is none; as key_dir_load() else, with MSG. */
+/* The key file NAME of that directory. -ENOKEY: there is none; as key_dir_load() else, with MSG. */
 int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *msg);
 
 /* The exit status for ERROR (a negative errno, or 0) in commands that deal with keys and encrypted files. */

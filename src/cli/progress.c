@@ -29,13 +29,37 @@ void progress_init(struct progress *p, bool quiet)
 	*p = (struct progress){.wanted = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0)};
 }
 
-void progress_begin(struct progress *p, const char *name)
+void progress_plan(struct progress *p, enum progress_unit unit, uint64_t total)
 {
-	p->name = name;
+	p->unit = unit;
+	p->total = total;
+	p->before = p->weight = 0;
+	p->name = NULL;
 	if (p->wanted) {
 		clock_gettime(CLOCK_MONOTONIC, &p->start);
 		p->last = p->start;
 	}
+}
+
+void progress_begin(struct progress *p, const char *name, uint64_t weight)
+{
+	p->name = name;
+	p->weight = weight;
+	if (p->total > 0)
+		progress_update(p, 0, weight);
+}
+
+void progress_done(struct progress *p)
+{
+	p->before += p->weight;
+	p->weight = 0;
+	p->name = NULL;
+}
+
+void progress_one(struct progress *p, const char *name)
+{
+	progress_plan(p, PROGRESS_BYTES, 0);
+	progress_begin(p, name, 0);
 }
 
 void format_bytes(uint64_t bytes, char *ret_text, size_t size)
@@ -63,28 +87,46 @@ static void format_time(double seconds, char *ret_text, size_t size)
 		snprintf(ret_text, size, "%lu:%02lu", s / 60, s % 60);
 }
 
-static void draw(const struct progress *p, uint64_t done, uint64_t total, double seconds)
+static void format_amount(enum progress_unit unit, double amount, char *ret_text, size_t size)
 {
-	char bytes[32], rate[32], left[32], bar[BAR + 1], numbers[160], name[1024];
+	if (unit == PROGRESS_FILES)
+		snprintf(ret_text, size, amount < 10 ? "%.1f files" : "%.0f files", amount);
+	else
+		format_bytes((uint64_t)amount, ret_text, size);
+}
+
+/* "[####....]  42% 1.5 MiB 3.0 MiB/s 0:12 left"; DONE and TOTAL are those of all files. */
+static void format_numbers(const struct progress *p, double done, double total, double seconds, char *ret_text, size_t size)
+{
+	char amount[32], rate[32], left[32], bar[BAR + 1];
+	double part = done < total ? done / total : 1;
+	size_t filled = (size_t)(part * BAR);
+
+	if (p->unit == PROGRESS_FILES)
+		snprintf(amount, sizeof(amount), "%.0f of %.0f", done, total);
+	else
+		format_amount(p->unit, done, amount, sizeof(amount));
+	format_amount(p->unit, done / seconds, rate, sizeof(rate));
+	if (total <= 0) {
+		snprintf(ret_text, size, "%s %s/s", amount, rate);
+		return;
+	}
+	memset(bar, '#', filled);
+	memset(bar + filled, '.', BAR - filled);
+	bar[BAR] = '\0';
+	format_time(part > 0 ? seconds / part - seconds : 359999, left, sizeof(left));
+	snprintf(ret_text, size, "[%s] %3.0f%% %s %s/s %s left", bar, part * 100, amount, rate, part > 0 ? left : "?");
+}
+
+static void draw(const struct progress *p, double done, double total, double seconds)
+{
+	char numbers[160], name[1024];
 	const char *colour = getenv("NO_COLOR");
 	bool coloured = !(colour && *colour);
 	struct winsize window;
 	int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80, room;
 
-	format_bytes(done, bytes, sizeof(bytes));
-	format_bytes((uint64_t)((double)done / seconds), rate, sizeof(rate));
-	if (total > 0) {
-		double part = done < total ? (double)done / (double)total : 1;
-		size_t filled = (size_t)(part * BAR);
-
-		memset(bar, '#', filled);
-		memset(bar + filled, '.', BAR - filled);
-		bar[BAR] = '\0';
-		format_time(part > 0 ? seconds / part - seconds : 0, left, sizeof(left));
-		snprintf(numbers, sizeof(numbers), "[%s] %3.0f%% %s %s/s %s left", bar, part * 100, bytes, rate, left);
-	} else {
-		snprintf(numbers, sizeof(numbers), "%s %s/s", bytes, rate);
-	}
+	format_numbers(p, done, total, seconds, numbers, sizeof(numbers));
 	room = width - (int)strlen(numbers) - 2;
 	safe_text(p->name, name, sizeof(name));
 	/* The end of a long path says more than its beginning. */
@@ -97,14 +139,29 @@ static void draw(const struct progress *p, uint64_t done, uint64_t total, double
 
 void progress_update(struct progress *p, uint64_t done, uint64_t total)
 {
+	double all = (double)p->total, so_far;
+
 	if (!p->wanted || !p->name)
 		return;
+	if (p->total == 0) {
+		/* One file, of which we hear here how large it is: or not even that. */
+		so_far = (double)done;
+		all = (double)total;
+	} else {
+		so_far = (double)p->before + (total ? (double)p->weight * (done < total ? (double)done / (double)total : 1) : 0);
+	}
 	double seconds = seconds_since(&p->start);
-	if (seconds < PATIENCE || (p->shown && seconds_since(&p->last) < INTERVAL && done != total))
+	if (seconds < PATIENCE || (seconds_since(&p->last) < INTERVAL && so_far != all))
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &p->last);
 	p->shown = true;
-	draw(p, done, total, seconds);
+	draw(p, so_far, all, seconds);
+}
+
+void progress_off(struct progress *p)
+{
+	progress_clear(p);
+	p->wanted = false;
 }
 
 void progress_clear(struct progress *p)

@@ -159,6 +159,7 @@ static void two_passes(struct rekeying *k, char **paths)
 	struct store_command *c = &k->c;
 	const uint8_t *kept = new_key(k) ? new_key(k)->id : NULL;
 
+	c->progress_unit = PROGRESS_FILES; /* a few KiB of each, however large it is */
 	if (new_key(k))
 		store_command_each(c, paths, add);
 	if (c->failed > 0 || c->status > 0) {

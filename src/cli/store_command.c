@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -241,11 +242,11 @@ void store_report(struct store_command *c, const char *path, enum outcome outcom
 	++*counts[outcome];
 	if (status > c->status)
 		c->status = status;
-	progress_clear(&c->progress);
 	if (c->json) {
 		print_json(c, path, results[outcome], error, message, extra);
 	} else if (message && *message) {
 		safe_text(message, safe, sizeof(safe));
+		progress_clear(&c->progress);
 		if (outcome == OUTCOME_FAILED)
 			cli_error("%s", safe);
 		else if (!c->quiet)
@@ -269,6 +270,48 @@ void store_report_result(struct store_command *c, const char *path, int result, 
 		     result < 0 ? result : 0, text, extra);
 }
 
+/* What a file weighs in the unit of the command's progress. 0: it is not there. */
+static uint64_t weigh(const struct store_command *c, const struct files_place *place)
+{
+	struct stat st;
+
+	if (!c->progress.wanted || fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return c->progress_unit == PROGRESS_FILES ? 1 : (uint64_t)st.st_size;
+}
+
+struct count {
+	const struct store_command *c;
+	uint64_t total;
+};
+
+static int count_file(void *data, const struct files_place *place, unsigned depth)
+{
+	struct count *count = data;
+
+	(void)depth;
+	count->total += weigh(count->c, place);
+	return caught ? -ECANCELED : 0;
+}
+
+/* For the bar alone: how much there is to do. What there is to say of it is said later. */
+static void plan(struct store_command *c, char **paths)
+{
+	struct count count = {.c = c};
+	struct files_walk walk = {
+		.recursive = c->recursive,
+		.cross_device = c->cross_device,
+		.look_only = true,
+		.file = count_file,
+		.data = &count,
+	};
+	struct errmsg msg;
+
+	for (; c->progress.wanted && *paths && !caught; paths++)
+		(void)files_walk(&walk, *paths, &msg);
+	progress_plan(&c->progress, c->progress_unit, count.total);
+}
+
 struct each {
 	struct store_command *c;
 	int (*act)(struct store_command *c, const struct files_place *place, unsigned depth, json_t *extra, struct errmsg *msg);
@@ -280,9 +323,10 @@ static int each_file(void *data, const struct files_place *place, unsigned depth
 	struct errmsg msg = {0};
 	json_t *extra = json_object();
 
-	progress_begin(&e->c->progress, place->path);
+	progress_begin(&e->c->progress, place->path, weigh(e->c, place));
 	int r = e->act(e->c, place, depth, extra, &msg);
 
+	progress_done(&e->c->progress);
 	store_report_result(e->c, place->path, r, &msg, extra);
 	/* Without the keys that were asked for no other file fares better. */
 	return caught || e->c->keys_failed ? -ECANCELED : 0;
@@ -310,6 +354,7 @@ void store_command_each(struct store_command *c, char **paths,
 		.data = &e,
 	};
 
+	plan(c, paths);
 	for (; *paths && !caught && !c->keys_failed; paths++) {
 		struct errmsg msg = {0};
 		int r = files_walk(&walk, *paths, &msg);

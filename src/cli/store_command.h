@@ -57,6 +57,7 @@ struct store_command {
 	struct files_fresh fresh;
 	char fresh_directory[PATH_MAX];
 	struct progress progress;
+	enum progress_unit progress_unit; /* of store_command_each() */
 	int status;
 	unsigned done, skipped, failed, passed; /* files */
 };

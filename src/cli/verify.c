@@ -144,7 +144,7 @@ int cmd_salvage(int argc, char **argv)
 	if (store_command_start(&s.c))
 		return s.c.status;
 	json_t *extra = json_object();
-	progress_begin(&s.c.progress, argv[optind]);
+	progress_one(&s.c.progress, argv[optind]);
 	int r = salvage(&s, argv[optind], extra, &msg);
 
 	store_report_result(&s.c, argv[optind], r, &msg, extra);

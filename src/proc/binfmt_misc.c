@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/binfmt_misc.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
 
 #define BINFMT_MISC_MAGIC 0x42494e4d
 #define HEADER_BYTES 256 /* BINPRM_BUF_SIZE: magic is looked for no further */
@@ -176,24 +176,14 @@ static void add_entry(struct entries *entries, const char *text)
 	entries->count += grown[entries->count] != NULL;
 }
 
-static void cleanup_closedir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* All entries of the directory FD. A listing of it begins with the entry that was made last. */
 static void entries_read(int fd, struct entries *entries)
 {
-	_cleanup_close_ int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(cleanup_closedir) DIR *dir = open_directory(fd, ".");
 	char text[ENTRY_BYTES];
 
-	if (own < 0 || !read_entry(own, "status", text) || strncmp(text, "enabled", 7) != 0)
+	if (!dir || !read_entry(dirfd(dir), "status", text) || strncmp(text, "enabled", 7) != 0)
 		return;
-	_cleanup_(cleanup_closedir) DIR *dir = fdopendir(own);
-	if (!dir)
-		return;
-	steal_fd(&own); /* the stream owns it now */
 	for (struct dirent *d = readdir(dir); d; d = readdir(dir)) {
 		if (d->d_name[0] == '.' && (!d->d_name[1] || (d->d_name[1] == '.' && !d->d_name[2])))
 			continue;

@@ -1,7 +1,7 @@
 # The commands on encrypted files, as we are and as an ordinary user.
 add_executable(store_writer integration/store_writer.c)
 target_link_libraries(store_writer PRIVATE scrim_flags scrim_crypt)
-foreach(subject convert check rekey fresh lock)
+foreach(subject convert check rekey fresh lock progress)
   foreach(user "" .user)
     set(option)
     if(user)

@@ -10,7 +10,6 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import stat
 import subprocess
@@ -18,7 +17,9 @@ import sys
 import tempfile
 import termios
 import time
-import traceback
+
+import drivers
+from terminal import DEADLINE, PseudoTerminal
 
 if sys.argv[1] == "--user":
     del sys.argv[1]
@@ -27,7 +28,6 @@ if sys.argv[1] == "--user":
         os.setresgid(65534, 65534, 65534)
         os.setresuid(65534, 65534, 65534)
 SCRIM, GOLDEN = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-DEADLINE = 60
 GOLDEN_ID = "10b14ec8107d922d1ca4fbe4161e6454"
 GOLDEN_RECOVERY = "S1000-G40R4-0M30E-20918-5GR38-E1W81-24GK2-GAHC5-RR34D-1P70X-3RFGV-4J3P3"
 CHEAP = ["--cost", "8K,1"]
@@ -73,55 +73,25 @@ def recovery_in(text):
     return "-".join(lines)
 
 
-class Terminal:
-    """A process with a pseudo-terminal as its controlling one, and what appears there."""
+class Terminal(PseudoTerminal):
+    """scrim key WORDS with a pseudo-terminal as its controlling one."""
 
-    def __init__(self, home, *words, stdout=None, leader=True):
-        self.master, slave = pty.openpty()
-        self.slave = os.ttyname(slave)
-        self.seen = b""
+    def __init__(self, home, *words, stdout=None):
+        leader, follower = pty.openpty()
+        super().__init__(leader)
+        self.slave = os.ttyname(follower)
 
         def attach():
             os.setsid()
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        self.process = subprocess.Popen([SCRIM, "key", *words], stdin=slave, stdout=stdout or slave, stderr=slave,
+            fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
+        self.process = subprocess.Popen([SCRIM, "key", *words], stdin=follower, stdout=stdout or follower, stderr=follower,
                                         preexec_fn=attach, env=home.environment)
-        os.close(slave)
-
-    def read(self, seconds):
-        ready, _, _ = select.select([self.master], [], [], seconds)
-        if not ready:
-            return False
-        try:
-            got = os.read(self.master, 4096)
-        except OSError:
-            return None
-        self.seen += got
-        return bool(got)
-
-    def expect(self, text):
-        """Wait for TEXT behind what was expected last; what came before it."""
-        end = time.monotonic() + DEADLINE
-        while text.encode() not in self.seen:
-            assert time.monotonic() < end, (text, self.seen)
-            assert self.read(1) is not None, (text, self.seen)
-        before, _, self.seen = self.seen.partition(text.encode())
-        return before.decode()
-
-    def echoes(self):
-        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
-
-    def wait_quiet(self):
-        """Until the terminal does not show what is typed."""
-        end = time.monotonic() + DEADLINE
-        while self.echoes():
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        os.close(follower)
 
     def type(self, text, quiet=True):
         if quiet:
             self.wait_quiet()
-        os.write(self.master, text.encode())
+        self.send(text)
 
     def end(self, status=0):
         end = time.monotonic() + DEADLINE
@@ -131,7 +101,7 @@ class Terminal:
             pass
         assert self.process.wait(1) == status, (self.process.returncode, self.seen)
         echoing = self.echoes()
-        os.close(self.master)
+        os.close(self.fd)
         assert echoing, "the terminal does not echo any more"
         return self.seen.decode()
 
@@ -290,30 +260,15 @@ def test_prompt_and_stop():
         os.kill(child, signal.SIGCONT)
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 255)
-    seen = b""
-
-    def until(text):
-        nonlocal seen
-        end = time.monotonic() + DEADLINE
-        while text not in seen:
-            assert time.monotonic() < end, (text, seen)
-            if select.select([master], [], [], 1)[0]:
-                seen += os.read(master, 4096)
-        seen = seen.partition(text)[2]
-
-    def quiet():
-        end = time.monotonic() + DEADLINE
-        while termios.tcgetattr(master)[3] & termios.ECHO:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-    until(b"): ")
-    quiet()
-    os.write(master, b"half\x1a")
-    until(b"STOPPED")
-    until(b"): ")
-    quiet()
-    os.write(master, b"correct horse\n")
-    until(b"S1")
+    t = PseudoTerminal(master)
+    t.expect("): ")
+    t.wait_quiet()
+    t.send("half\x1a")
+    t.expect("STOPPED")
+    t.expect("): ")
+    t.wait_quiet()
+    t.send("correct horse\n")
+    t.expect("S1")
     _, status = os.waitpid(pid, 0)
     os.close(master)
     assert status == 0, status
@@ -565,7 +520,9 @@ def test_list_and_show():
     assert [k["name"] for k in listed] == ["bad", "ci", "work"] and "error" in listed[0] and "id" in listed[2]
     home.run("show", "bad", status=26)
     home.run("recovery", "bad", status=26)
-    home.run("show", "nope", status=1)
+    for words in (["show"], ["export"], ["recovery"], ["passwd"], ["rm", "--force"]):
+        _, err = home.run(*words, "nope", status=12)
+        assert "there is no key nope" in err, (words, err)
     # A newer version is not damage, and is said.
     home.file(".config/scrim/keys/bad.key", "scrim-key 2\n")
     _, err = home.run("show", "bad", status=1)
@@ -595,7 +552,7 @@ def test_rm():
     assert os.listdir(home.keys) == []
     home.file(".config/scrim/keys/bad.key", "rubbish")
     home.run("rm", "bad", "--force")
-    _, err = home.run("rm", "bad", "--force", status=1)
+    _, err = home.run("rm", "bad", "--force", status=12)
     assert "there is no key bad" in err
 
 
@@ -620,7 +577,7 @@ def test_nowhere():
     home.run("new", "a", "--raw")
     assert os.listdir(f"{home.path}/other/scrim/keys") == ["a.key"]
     home.environment["XDG_CONFIG_HOME"] = "relative"
-    home.run("show", "a", status=1)
+    home.run("show", "a", status=12)
     home.environment["XDG_CONFIG_HOME"] = home.file("file", "")
     home.run("new", "a", "--raw", status=1)
 
@@ -737,8 +694,18 @@ def test_delivery():
     assert scrim(home, "cat", "--key-file", other, path)[0] == content
     # Nothing but these ways: neither an argument nor a variable is taken for a key.
     hexadecimal = bare.hex()
-    for words in (["--key", hexadecimal], ["--key-file", hexadecimal], ["--key-fd", hexadecimal]):
-        scrim(home, "cat", *words, f"{home.path}/f", status=1)
+    for words, status in ((["--key", hexadecimal], 12), (["--key-file", hexadecimal], 12), (["--key-fd", hexadecimal], 1)):
+        scrim(home, "cat", *words, f"{home.path}/f", status=status)
+    # A key that is not there: always the same status, whoever asks for it.
+    for words in (["--key", "nope"], ["--key-file", f"{home.path}/nope"]):
+        for command in (["cat", path], ["encrypt", home.file("plain", content)], ["verify", path], ["rekey", "--full", path]):
+            _, err = scrim(home, *command, *words, status=12)
+            assert "nope" in err, (command, words, err)
+    _, err = scrim(home, "rekey", "--key-file", raw, "--new-key", "nope", path, status=12)
+    assert "there is no key nope" in err
+    bare_home = Home()
+    _, err = scrim(bare_home, "encrypt", bare_home.file("plain", content), status=12)
+    assert "there is no key default" in err
     with_descriptor("cat", "--key-fd", "@", f"{home.path}/f", content=b"x" * 20000, status=1)
     with_descriptor("cat", "--key-fd", "@", f"{home.path}/f", content=b"", status=1)
 
@@ -792,20 +759,4 @@ def test_no_secret_leaks():
     assert not [name for name in os.listdir(home.path) if name.startswith("core")]
 
 
-def main():
-    failed = 0
-    chosen = sys.argv[3:]
-    for name, function in list(globals().items()):
-        if not name.startswith("test_") or (chosen and name not in chosen):
-            continue
-        try:
-            function()
-            print("ok", name, flush=True)
-        except Exception:
-            failed += 1
-            print("FAILED", name, flush=True)
-            traceback.print_exc(file=sys.stdout)
-    sys.exit(1 if failed else 0)
-
-
-main()
+drivers.main(globals(), sys.argv[3:])

@@ -6,7 +6,7 @@ set -eu
 here=$(dirname "$(realpath "$0")")
 scratch=$(mktemp -d /tmp/scrim-user-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-cp "$1" "$here"/run_*.py "$scratch/"
+cp "$1" "$here"/run_*.py "$here"/drivers.py "$here"/terminal.py "$scratch/"
 run=(env -i "HOME=$scratch" PATH=/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1
 	python3 "$scratch/$(basename "$2")" "$scratch/$(basename "$1")")
 cd "$scratch"

@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
+
+from drivers import expect, main  # noqa: F401: for those who import us
 
 SCRIM = os.path.abspath(sys.argv[1])
 STUB = os.path.basename(SCRIM) == "scrim_stub"
@@ -34,24 +35,3 @@ def run(*args, **kwargs):
 def start(*args, **kwargs):
     kwargs.setdefault("env", environment())
     return subprocess.Popen([SCRIM, "run", *rules(), *args], **kwargs)
-
-
-def expect(got, wanted, what=""):
-    if got != wanted:
-        raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
-
-
-def main(namespace):
-    """Run every function test_*; exit 1 if one failed."""
-    failed = 0
-    for name, function in list(namespace.items()):
-        if not name.startswith("test_"):
-            continue
-        try:
-            function()
-            print("ok", name, flush=True)
-        except Exception:
-            failed += 1
-            print("FAILED", name, flush=True)
-            traceback.print_exc(file=sys.stdout)
-    sys.exit(1 if failed else 0)

@@ -3,8 +3,6 @@
 import fcntl
 import os
 import pty
-import re
-import select
 import shlex
 import signal
 import struct
@@ -12,15 +10,16 @@ import termios
 import time
 
 from run_support import DEADLINE, SCRIM, environment, expect, main, rules
+from terminal import PseudoTerminal
 
 COMMAND = shlex.join([SCRIM, "run", *rules()])
 
 
-class Terminal:
-    """A program on a pseudo-terminal of its own, driven as expect(1) would."""
+class Terminal(PseudoTerminal):
+    """A program that has one of its own as its controlling terminal."""
 
     def __init__(self, *argv, **env):
-        self.pid, self.fd = pty.fork()
+        self.pid, fd = pty.fork()
         if self.pid == 0:
             for number in range(1, signal.NSIG):
                 try:
@@ -28,42 +27,15 @@ class Terminal:
                 except (OSError, ValueError):
                     pass
             os.execvpe(argv[0], argv, environment(**{"TERM": "dumb", "PS1": "@> ", **env}))
-        self.seen = b""
-
-    def send(self, text):
-        os.write(self.fd, text.encode())
+        super().__init__(fd)
 
     def until(self, pattern):
-        """Read until PATTERN is seen; the match."""
-        end = time.monotonic() + DEADLINE / 3
-        while True:
-            match = re.search(pattern.encode(), self.seen, re.S)
-            if match:
-                self.seen = self.seen[match.end():]
-                return match
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
-                raise AssertionError(f"never saw {pattern!r} in {self.seen!r}")
-            try:
-                more = os.read(self.fd, 4096)
-            except OSError:
-                more = b""
-            if not more:
-                raise AssertionError(f"ended before {pattern!r}: {self.seen!r}")
-            self.seen += more
+        return super().until(pattern, DEADLINE / 3)
 
     def rest(self):
         """Everything until the end, and the wait status."""
-        while True:
-            try:
-                more = os.read(self.fd, 4096)
-            except OSError:
-                break
-            if not more:
-                break
-            self.seen += more
+        super().rest()
         _, status = os.waitpid(self.pid, 0)
-        os.close(self.fd)
         return self.seen, status
 
     def kill(self):

@@ -10,15 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
+
+import drivers
+from drivers import expect  # noqa: F401: for those who import us
 
 ORDINARY = 54321  # no such user, no such group
 LIMIT = 120
-
-
-def expect(got, wanted, what=""):
-    if got != wanted:
-        raise AssertionError(f"{what}: got {got!r:.500}, wanted {wanted!r:.500}")
 
 
 class Place:
@@ -71,26 +68,23 @@ def is_encrypted(path):
         return file.read(8) == b"\x89scrim\r\n"
 
 
-def run_tests(namespace, only, tools, roots):
+def run_everywhere(namespace, only, tools, roots):
     failed = 0
     for kind, root in roots.items():
-        for name, function in list(namespace.items()):
-            if not name.startswith("test_") or (only and only not in name):
-                continue
-            path = os.path.join(root, name)
-            os.mkdir(path)
-            try:
-                function(Place(kind, path, tools[0], tools[1:]))
-                print("ok", name, kind, flush=True)
-            except Exception:
-                failed += 1
-                print("FAILED", name, kind, flush=True)
-                traceback.print_exc(file=sys.stdout)
-            shutil.rmtree(path, ignore_errors=True)
+        def place(name):
+            os.mkdir(os.path.join(root, name))
+            return (Place(kind, os.path.join(root, name), tools[0], tools[1:]),)
+
+        def clean():
+            for name in os.listdir(root):
+                if name.startswith("test_"):
+                    shutil.rmtree(os.path.join(root, name), ignore_errors=True)
+        chosen = [name for name in namespace if only and only in name]
+        failed += drivers.run_tests(namespace, chosen, place, kind, clean)
     return failed
 
 
-def main(namespace):
+def main(namespace, kinds=("disk", "shm")):
     argv = sys.argv[1:]
     user = "--user" in argv
     argv = [a for a in argv if a != "--user"]
@@ -121,7 +115,7 @@ def main(namespace):
         os.environ.update(HOME=home, LC_ALL="C.UTF-8")
         status = 1
         try:
-            status = 1 if run_tests(namespace, only, tools, roots) else 0
+            status = 1 if run_everywhere(namespace, only, tools, {kind: roots[kind] for kind in kinds}) else 0
         finally:
             sys.stdout.flush()
             os._exit(status)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changes an encrypted file in a loop, as a view would: for tests of what is done with a file in use.
- *   store_writer FILE KEY-FILE SECONDS|0|-N     (0: hold it open until standard input ends; -N: so many commits, no seal)
+ *   store_writer FILE KEY-FILE SECONDS|0|-N|holes     (0: hold it open until standard input ends; -N: so many commits, no
+ *                                                      seal; holes: one commit that makes every second chunk a hole)
  * Prints "ready" when it has the file and at the end how many commits there were. Each byte of a chunk has the same value,
  * so that a mixture of versions shows.
  */
@@ -49,10 +50,20 @@ static int change(struct store *s, unsigned round, bool seals)
 	return r;
 }
 
+/* So that what stands behind can move into free pages before it. */
+static int make_holes(struct store *s)
+{
+	int r = 0;
+
+	for (uint64_t at = 0; r == 0 && at < store_size(s); at += 2 * CHUNK)
+		r = store_punch(s, at, CHUNK);
+	return r == 0 ? store_commit(s, true) : r;
+}
+
 int main(int argc, char **argv)
 {
 	struct store_env env = {.io = &store_io_file, .provider = aead_provider_find(NULL), .key_count = 1};
-	struct lock_holder holder;
+	struct process_name holder;
 	struct store_key key;
 	struct kek *kek = NULL;
 	struct store *s;
@@ -82,6 +93,12 @@ int main(int argc, char **argv)
 		return fail("open", r);
 	puts("ready");
 	fflush(stdout);
+	if (strcmp(argv[3], "holes") == 0) {
+		r = make_holes(s);
+		store_free(s);
+		kek_free(kek);
+		return r < 0 ? fail("holes", r) : 0;
+	}
 	span = atof(argv[3]);
 	end = now() + span;
 	srand((unsigned)getpid());

@@ -145,7 +145,7 @@ static void files(void **state)
 	options.askpass = "echo wrong";
 	fails(&options, -ENOKEY, "wrong passphrase for key golden.key (id " GOLDEN_ID ")");
 	options = given(OPT_KEY_FILE, "none");
-	fails(&options, -ENOENT, "none: ");
+	fails(&options, -ENOKEY, "none: ");
 	options = given(OPT_KEY_FILE, ".");
 	fails(&options, -EISDIR, ".: ");
 	assert_int_equal(chmod("raw.key", 0644), 0);
@@ -227,8 +227,8 @@ static void names(void **state)
 	uint8_t id[KEK_ID], other[KEK_ID];
 
 	(void)state;
-	fails(&none, -ENOENT, "there is no key default");
-	fails(&options, -ENOENT, "scrim key new mine");
+	fails(&none, -ENOKEY, "there is no key default");
+	fails(&options, -ENOKEY, "scrim key new mine");
 	make_key("mine", "m", id);
 	options.askpass = "echo m";
 	assert_int_equal(keys_open_given(&options, &keys, NULL), 0);
@@ -268,7 +268,7 @@ static void credentials(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/credentials", place);
 	setenv("CREDENTIALS_DIRECTORY", path, 1);
-	fails(&options, -ENOENT, "there is no key service");
+	fails(&options, -ENOKEY, "there is no key service");
 	/* The name itself, or the one that says what it is; a group may read, as the service manager has it; others may not. */
 	copy_golden(SCRIM_TEST_DATA "/raw.key", "credentials/service", 0440);
 	opens_golden(&options);

@@ -29,7 +29,7 @@ static pid_t hold(bool writes, bool other_closed, int *ret_end)
 	assert_int_equal(pipe(end), 0);
 	pid = fork();
 	if (pid == 0) {
-		struct lock_holder holder;
+		struct process_name holder;
 		int fd = open(path, O_RDWR);
 
 		prctl(PR_SET_NAME, "the-holder");
@@ -58,7 +58,7 @@ static void release(pid_t pid, int end)
 
 static void one_writer_or_readers(void **state)
 {
-	struct lock_holder holder;
+	struct process_name holder;
 	int a = open(path, O_RDWR), b = open(path, O_RDONLY), end;
 	pid_t pid;
 
@@ -89,7 +89,7 @@ static void one_writer_or_readers(void **state)
 static void apart_from_the_content(void **state)
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 << 20};
-	struct lock_holder holder;
+	struct process_name holder;
 	int a = open(path, O_RDWR), end;
 	pid_t pid = hold(true, false, &end);
 

@@ -5,8 +5,6 @@
  * done or let go. Where there are no leases (another's file, some file systems) the open files in /proc and the times of the
  * file have to do.
  */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,75 +13,37 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/open_files.h"
 #include "crypt/files/internal.h"
 
 #define TICK 20000000 /* ns: two changes within so short a time may leave one and the same mtime */
 
-static void cleanup_closedir(DIR **dir)
+/* Is the descriptor open for writing on the file? proc(5), fdinfo. */
+static bool writes(void *data, int process, const char *descriptor)
 {
-	if (*dir)
-		closedir(*dir);
-}
-
-static DIR *open_list(int dir, const char *path)
-{
-	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-
-	if (list)
-		steal_fd(&fd);
-	return list;
-}
-
-static ssize_t read_text(int dir, const char *path, char *text, size_t size)
-{
-	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
-/* Is descriptor NAME of the process, whose directories these are, open for writing on the file? proc(5), fdinfo. */
-static bool writes(int proc, const char *pid, const char *name, const struct stat *file)
-{
-	char path[600], text[512], *flags;
+	const struct stat *file = data;
+	char path[32], text[512], *flags;
+	unsigned long bits;
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/fd/%s", pid, name);
-	if (fstatat(proc, path, &st, 0) < 0 || st.st_ino != file->st_ino || st.st_dev != file->st_dev)
+	snprintf(path, sizeof(path), "fd/%.16s", descriptor);
+	if (fstatat(process, path, &st, 0) < 0 || st.st_ino != file->st_ino || st.st_dev != file->st_dev)
 		return false;
-	snprintf(path, sizeof(path), "%s/fdinfo/%s", pid, name);
-	if (read_text(proc, path, text, sizeof(text)) <= 0)
-		return false;
+	open_files_info(process, descriptor, text, sizeof(text));
 	flags = strstr(text, "flags:");
-	return flags && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) != O_RDONLY && !(strtoul(flags + 6, NULL, 8) & O_PATH);
+	bits = flags ? strtoul(flags + strlen("flags:"), NULL, 8) : 0;
+	return (bits & O_ACCMODE) != O_RDONLY && !(bits & O_PATH);
 }
 
 /* A process that has the file open for writing, as far as we may look: "COMMAND (PID)". */
-static bool find_writer(const struct stat *file, char *ret_who, size_t size)
+static bool find_writer(struct stat *file, char *ret_who, size_t size)
 {
-	_cleanup_(cleanup_closedir) DIR *proc = opendir("/proc");
+	struct process_name writer;
 
-	for (struct dirent *d; proc && (d = readdir(proc));) {
-		_cleanup_(cleanup_closedir) DIR *fds = NULL;
-		char path[300], comm[32];
-
-		if (!isdigit((unsigned char)d->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "%s/fd", d->d_name);
-		fds = open_list(dirfd(proc), path);
-		for (struct dirent *f; fds && (f = readdir(fds));) {
-			if (!isdigit((unsigned char)f->d_name[0]) || !writes(dirfd(proc), d->d_name, f->d_name, file))
-				continue;
-			snprintf(path, sizeof(path), "%s/comm", d->d_name);
-			read_text(dirfd(proc), path, comm, sizeof(comm));
-			comm[strcspn(comm, "\n")] = '\0';
-			snprintf(ret_who, size, "%s (%.20s)", comm, d->d_name);
-			return true;
-		}
-	}
-	return false;
+	if (!open_files_find(writes, file, &writer))
+		return false;
+	snprintf(ret_who, size, "%s (%d)", writer.command, (int)writer.pid);
+	return true;
 }
 
 static int busy(const char *path, const char *who, struct errmsg *msg)

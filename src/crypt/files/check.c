@@ -2,7 +2,6 @@
 /* What of an encrypted file is whole, and saving that. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,34 +32,26 @@ static void pass_on(void *data, const struct store_damage *d)
 	c->found(c->data, &damage);
 }
 
-/* Reading that tells how far it is, and stops when it is told to. */
-static ssize_t counted_pread(void *handle, void *bytes, size_t len, uint64_t offset)
+/* The file will be read TIMES times. */
+static void expect(struct files_store *store, unsigned times)
 {
-	struct files_store *s = (struct files_store *)((char *)handle - offsetof(struct files_store, fd));
-	ssize_t n = store_io_file.pread(handle, bytes, len, offset);
-
-	if (n <= 0)
-		return n;
-	s->read += (uint64_t)n;
-	return files_progress(s->files, s->read < s->size ? s->read : s->size, s->size) < 0 ? -ECANCELED : n;
+	if (store->env.io->size(&store->fd, &store->expected) < 0)
+		store->expected = 0;
+	store->expected *= times;
 }
 
 int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data, struct errmsg *msg)
 {
 	struct checking c = {.found = found, .data = data};
-	struct store_io io = store_io_file;
-	struct files counting = *files;
+	struct store_io io;
+	struct files counted = files_counted(files, COUNTED_READS, &io);
 	struct files_store store;
 	struct store_info info;
-	int64_t n;
+	int64_t n = files_store_open(&counted, fd, path, STORE_READ, NULL, &store, msg);
 
-	io.pread = counted_pread;
-	counting.io = &io;
-	n = files_store_open(&counting, fd, path, STORE_READ, NULL, &store, msg);
 	if (n < 0)
 		return n;
-	if (store.env.io->size(&store.fd, &store.size) < 0)
-		store.size = 0;
+	expect(&store, 1);
 	store_get_info(store.store, &info);
 	n = store_verify(store.store, pass_on, &c);
 	if (n >= 0 && info.spare_damaged && !info.sealed)
@@ -105,9 +96,11 @@ static void collect(void *data, const struct store_damage *d)
 /* All data between damage. */
 static int copy_whole(const struct files *files, struct store *from, const struct checking *c, int to, uint64_t *ret_lost)
 {
+	struct files silent = *files; /* reading is what counts */
 	uint64_t size = store_size(from), at = 0, lost = 0;
 	size_t next = 0;
 
+	silent.progress = NULL;
 	while (at < size) {
 		uint64_t limit, begin, end;
 		int r;
@@ -128,7 +121,7 @@ static int copy_whole(const struct files *files, struct store *from, const struc
 		}
 		if (store_seek_hole(from, begin, &end) < 0 || end > limit)
 			end = limit;
-		r = copy_store_range(files, from, begin, end, to);
+		r = copy_store_range(&silent, from, begin, end, to);
 		if (r < 0)
 			return r;
 		at = end;
@@ -151,6 +144,8 @@ static int salvage(const struct files *files, struct files_store *store, const c
 	if (info.is_new)
 		return errmsg_set(msg, -EBADMSG, "%s: holds no version: it was never written whole", path);
 	n = store_verify(store->store, collect, c);
+	if (n == -ECANCELED)
+		return errmsg_set(msg, (int)n, "%s: interrupted", path);
 	if (n < 0 || c->error < 0)
 		return files_failed(msg, n < 0 ? (int)n : c->error, path, "cannot be read");
 	r = fstat(store->fd, &st) < 0 ? files_failed(msg, -errno, path, "cannot be looked at") : replacement_begin(out, &new, msg);
@@ -174,6 +169,8 @@ static int salvage(const struct files *files, struct files_store *store, const c
 int files_salvage(const struct files *files, int fd, const char *path, const struct files_place *out, files_found found, void *data,
 		  struct files_saved *ret_saved, struct errmsg *msg)
 {
+	struct store_io io;
+	struct files counted = files_counted(files, COUNTED_READS, &io);
 	struct checking c = {0};
 	struct files_store store;
 	struct stat st;
@@ -184,9 +181,10 @@ int files_salvage(const struct files *files, int fd, const char *path, const str
 		close(fd);
 		return errmsg_set(msg, -EEXIST, "%s: exists; --force replaces it", out->path);
 	}
-	r = files_store_open(files, fd, path, STORE_SALVAGE, NULL, &store, msg);
+	r = files_store_open(&counted, fd, path, STORE_SALVAGE, NULL, &store, msg);
 	if (r < 0)
 		return r;
+	expect(&store, 2);
 	size = store_size(store.store);
 	r = salvage(files, &store, path, out, &c, ret_saved, msg);
 	files_store_close(&store);

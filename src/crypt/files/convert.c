@@ -12,12 +12,14 @@
 
 int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg)
 {
+	struct store_layout layout = files->layout;
 	int fd = fcntl(to, F_DUPFD_CLOEXEC, 3);
 
 	if (fd < 0)
 		return files_failed(msg, -errno, path, "cannot be encrypted");
+	layout.just_made = true;
 	fresh_begin(files);
-	return files_store_open(files, fd, path, STORE_WRITE, &files->layout, ret_store, msg);
+	return files_store_open(files, fd, path, STORE_WRITE, &layout, ret_store, msg);
 }
 
 int files_store_finish(struct files_store *store, const char *path, struct errmsg *msg)

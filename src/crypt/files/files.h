@@ -85,7 +85,7 @@ struct files_store {
 	const struct files *files;
 	int fd;
 	struct store *store; /* stands on `fd` of this very struct, which therefore stays where it is */
-	uint64_t read, size; /* check.c: bytes of the file */
+	uint64_t done, expected; /* counted.c: bytes */
 	struct store_env env;
 };
 
@@ -141,9 +141,11 @@ int files_convert_into(const struct files *files, enum files_direction direction
 struct files_walk {
 	bool recursive;
 	bool cross_device; /* also into other file systems */
+	bool look_only;    /* nothing is said of what is passed by, and no temporary file is removed */
 	/* A regular file, or what was named itself. A negative errno ends the walk. DEPTH 0: named by the user. */
 	int (*file)(void *data, const struct files_place *place, unsigned depth);
-	/* What is passed by below a directory: no regular file, another file system, a directory that cannot be read. */
+	/* What is passed by below a directory: no regular file, another file system, a directory that cannot be read. May be NULL
+	 * if look_only. */
 	void (*passed)(void *data, const char *path, const char *why);
 	void *data;
 };

@@ -25,6 +25,15 @@ int copy_store_range(const struct files *files, struct store *from, uint64_t beg
 /* The bytes of one file into another, keeping holes; what is missing at the end is left a hole. */
 int copy_file(const struct files *files, int from, int to, uint64_t size);
 
+/* counted.c: work within a store that says how far it is */
+enum counted { COUNTED_READS, COUNTED_WRITES };
+/*
+ * A copy of FILES for one store, in which every byte that is read from or written to the file is progress, `expected` of the
+ * files_store being all of them, and which stops when files->progress says so. IO is the caller's and lives as long. One thread
+ * works: progress is told to nobody else.
+ */
+struct files files_counted(const struct files *files, enum counted what, struct store_io *io);
+
 /* attributes.c */
 /*
  * Give the file TO the owner, mode, extended attributes (so ACLs) and times of the file FROM, whose stat(2) is ST. What cannot be
@@ -60,7 +69,7 @@ typedef int (*files_filler)(const struct files *files, int from, const struct st
 /* The file at PLACE, open as FD (not taken over), is replaced by what MAKE makes of it. */
 int files_replace(const struct files *files, const struct files_place *place, int fd, files_filler make,
 		  struct files_sizes *ret_sizes, struct errmsg *msg);
-/* A new store on TO, wrapped for the first of the keys. */
+/* A new store on TO, a file that was made a moment ago and has no byte yet, wrapped for the first of the keys. */
 int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg);
 /* Commit, make durable, seal, close. */
 int files_store_finish(struct files_store *store, const char *path, struct errmsg *msg);

@@ -128,7 +128,7 @@ int files_open(const struct files_place *place, int flags, int *ret_fd, struct s
 
 static int lock(int fd, const char *path, bool write, struct errmsg *msg)
 {
-	struct lock_holder holder;
+	struct process_name holder;
 	int r = store_lock(fd, write, &holder);
 
 	if (r == -EBUSY && holder.pid)

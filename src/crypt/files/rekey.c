@@ -188,21 +188,29 @@ static uint64_t on_disk(int fd)
 int files_compact(const struct files *files, const struct files_place *place, struct files_sizes *ret_sizes,
 		  struct errmsg *msg)
 {
+	struct store_io io;
+	struct files counted = files_counted(files, COUNTED_WRITES, &io);
 	struct files_sizes sizes;
 	struct files_store store;
 	struct files_head head;
+	struct store_info info;
 	struct stat st;
-	int fd, r = open_for_writing(files, place, &store, &st, &head, msg);
+	int fd, r = open_for_writing(&counted, place, &store, &st, &head, msg);
 
 	if (r < 0)
 		return r;
+	/* What stands behind the place that the used pages need moves into as many free ones before it: so many at most. */
+	store_get_info(store.store, &info);
+	store.expected = (info.free_pages < info.used_pages ? info.free_pages : info.used_pages) << FORMAT_PAGE_SHIFT;
 	sizes.before = on_disk(store.fd);
 	r = store_commit(store.store, true); /* makes durable what stands */
 	if (r == 0)
 		r = store_compact(store.store);
-	if (r == -EBUSY) {
+	if (r == -EBUSY || r == -ECANCELED) {
+		keep_mtime(store.fd, &st);
 		files_store_close(&store);
-		return errmsg_set(msg, r, "%s: is being copied (scrim cp --raw)", place->path);
+		return errmsg_set(msg, r, r == -EBUSY ? "%s: is being copied (scrim cp --raw)" :
+					  "%s: interrupted; its content is as it was", place->path);
 	}
 	fd = fcntl(store.fd, F_DUPFD_CLOEXEC, 3);
 	r = finish(files, &store, &st, place->path, r, msg);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directories.h"
 #include "crypt/files/internal.h"
 #include "crypt/files/replace.h"
 
@@ -66,14 +66,11 @@ static int by_name(const void *a, const void *b)
 /* All names first: what is done with the files makes and removes names. */
 static int read_names(int dir, struct names *ret_names)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_(cleanup_closedir) DIR *list = open_directory(dir, ".");
+	int r = 0;
 
-	if (!list) {
-		r = -errno;
-		safe_close(fd);
-		return r;
-	}
+	if (!list)
+		return -errno;
 	for (;;) {
 		struct dirent *d = (errno = 0, readdir(list));
 
@@ -84,7 +81,6 @@ static int read_names(int dir, struct names *ret_names)
 		if (!d || r < 0)
 			break;
 	}
-	closedir(list);
 	if (r == 0 && ret_names->count > 0)
 		qsort(ret_names->items, ret_names->count, sizeof(*ret_names->items), by_name);
 	return r;
@@ -109,6 +105,12 @@ struct state {
 	dev_t device;
 };
 
+static void pass(const struct files_walk *walk, const char *path, const char *why)
+{
+	if (!walk->look_only)
+		walk->passed(walk->data, path, why);
+}
+
 static int walk_directory(struct state *s, int dir, const char *path, unsigned depth);
 
 static int walk_entry(struct state *s, int dir, const char *path, const char *name, unsigned depth)
@@ -124,23 +126,23 @@ static int walk_entry(struct state *s, int dir, const char *path, const char *na
 		return -ENOMEM;
 	}
 	if (replacement_is_name(name)) {
-		if (replacement_clean(dir, name) > 0)
-			w->passed(w->data, whole, "was left by a run that was killed; removed");
+		if (!w->look_only && replacement_clean(dir, name) > 0)
+			pass(w, whole, "was left by a run that was killed; removed");
 		return 0;
 	}
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : (w->passed(w->data, whole, strerror(errno)), 0);
+		return errno == ENOENT ? 0 : (pass(w, whole, strerror(errno)), 0);
 	if (S_ISREG(st.st_mode))
 		return w->file(w->data, &(struct files_place){.dir = dir, .name = name, .path = whole}, depth);
 	if (!S_ISDIR(st.st_mode))
-		return w->passed(w->data, whole, type_text(st.st_mode)), 0;
+		return pass(w, whole, type_text(st.st_mode)), 0;
 	if (depth == MAX_DEPTH)
-		return w->passed(w->data, whole, "too deep"), 0;
+		return pass(w, whole, "too deep"), 0;
 	below = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (below < 0 || fstat(below, &st) < 0)
-		return w->passed(w->data, whole, strerror(errno)), 0;
+		return pass(w, whole, strerror(errno)), 0;
 	if (st.st_dev != s->device && !w->cross_device)
-		return w->passed(w->data, whole, "another file system (--cross-device goes there)"), 0;
+		return pass(w, whole, "another file system (--cross-device goes there)"), 0;
 	return walk_directory(s, below, whole, depth + 1);
 }
 
@@ -150,7 +152,7 @@ static int walk_directory(struct state *s, int dir, const char *path, unsigned d
 	int r = read_names(dir, &names);
 
 	if (r < 0) {
-		s->walk->passed(s->walk->data, path, strerror(-r));
+		pass(s->walk, path, strerror(-r));
 		return r == -ENOMEM ? r : 0;
 	}
 	for (size_t i = 0; r == 0 && i < names.count; i++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypt/keys/key_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directories.h"
 
 #define SUFFIX	  ".key"
 #define FILE_NAME (KEY_NAME_MAX + 16)
@@ -237,28 +237,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int key_dir_list(int dir_fd, char (**ret_names)[KEY_NAME_MAX])
 {
 	_cleanup_free_ char(*names)[KEY_NAME_MAX] = calloc(KEY_DIR_MAX, KEY_NAME_MAX);
-	_cleanup_(cleanup_dir) DIR *dir = NULL;
+	_cleanup_(cleanup_closedir) DIR *dir = NULL;
 	struct dirent *entry;
-	int fd, count = 0;
+	int count = 0;
 
 	if (!names)
 		return -ENOMEM;
-	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		int r = -errno;
-		safe_close(fd);
-		return r;
-	}
+	dir = open_directory(dir_fd, ".");
+	if (!dir)
+		return -errno;
 	while (count < KEY_DIR_MAX && (entry = readdir(dir))) {
 		size_t len = strlen(entry->d_name), suffix = strlen(SUFFIX);
 		char name[KEY_NAME_MAX];

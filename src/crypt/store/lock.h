@@ -3,20 +3,15 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-/* Who keeps the file busy; pid 0 where that cannot be found out. */
-struct lock_holder {
-	pid_t pid;
-	char command[16];
-};
+#include "base/open_files.h"
 
 /*
  * Lock the file behind FD, which must be open for writing if WRITE. The lock is advisory, lies on one byte that no file has
  * (so that locks of programs on the content never meet it), goes with the description and is never waited for.
- * 0; -EBUSY with *RET_HOLDER; or a negative errno. File systems without locks (-ENOLCK, -EOPNOTSUPP): the caller decides.
+ * 0; -EBUSY with *RET_HOLDER (pid 0 where it cannot be found out who keeps the file busy); or a negative errno. File systems without locks (-ENOLCK, -EOPNOTSUPP): the caller decides.
  */
-int store_lock(int fd, bool write, struct lock_holder *ret_holder);
+int store_lock(int fd, bool write, struct process_name *ret_holder);
 
 /*
  * Have the pages of the version that stands now, and of every later one, left alone until FD (any access mode) is closed. A
