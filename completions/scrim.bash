@@ -71,9 +71,10 @@ _scrim()
 	local store='--json --quiet --provider --key --key-file --key-fd --passfile --askpass --strict-freshness --help'
 	local tree='--recursive --cross-device'
 	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
+	run+=' --key --key-file --key-fd --passfile --askpass --memfd-max --memfd-total --require-no-swap --strict-freshness'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run check explain tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
+		_scrim_words 'run scratch check explain tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
 		return
 	fi
 
@@ -85,7 +86,8 @@ _scrim()
 			case $word in
 			--) ((i++)) && break ;;
 			-p | -c | -r | --profile | --config | --rule | --hide | --mask | --append | --readonly | --deny | \
-				--setenv | --unsetenv | --chdir | --pass-fd | --log | --log-fd) ((i += 2)) ;;
+				--setenv | --unsetenv | --chdir | --pass-fd | --log | --log-fd | --key | --key-file | --key-fd | \
+				--passfile | --askpass | --memfd-max | --memfd-total) ((i += 2)) ;;
 			-*) ((i++)) ;;
 			*) break ;;
 			esac
@@ -102,6 +104,17 @@ _scrim()
 		fi
 	fi
 
+	if [[ ${COMP_WORDS[1]} == scratch ]]; then
+		for ((i = 2; i < COMP_CWORD; i++)); do
+			[[ ${COMP_WORDS[i]} == -- ]] || continue
+			if declare -F _command_offset >/dev/null; then
+				_command_offset $((i + 1))
+			else
+				mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			fi
+			return
+		done
+	fi
 	if [[ ${COMP_WORDS[1]} == key ]] && _scrim_key; then
 		return
 	fi
@@ -109,7 +122,7 @@ _scrim()
 	-p | --profile) _scrim_words "$(_scrim_profiles)" ;;
 	-c | --config | --log | --hide | --mask | --append | --readonly | --deny) _scrim_files -f ;;
 	--chdir) _scrim_files -d ;;
-	-r | --rule) _scrim_words 'hide show deny mask plain append readonly free env' ;;
+	-r | --rule) _scrim_words 'hide show deny mask plain crypt append readonly free env option' ;;
 	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") ;;
 	-o | --output | --key-file | --new-key-file | --passfile | --new-passfile) _scrim_files -f ;;
 	--provider) _scrim_words 'openssl sodium' ;;
@@ -117,10 +130,11 @@ _scrim()
 	--slot-size) _scrim_words '4K 8K' ;;
 	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;
 	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-	--setenv | --pass-fd | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
+	--setenv | --pass-fd | --memfd-max | --memfd-total | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
 	*)
 		case ${COMP_WORDS[1]}:$cur in
-		run:-*) _scrim_words "$policy $run --" ;;
+		run:-* | scratch:-*) _scrim_words "$policy $run --" ;;
+		scratch:*) _scrim_files -d ;;
 		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
 		explain:-*) _scrim_words "$policy --last --json -n" ;;
 		tree:-*) _scrim_words "$policy --marked --level --json" ;;

@@ -31,10 +31,26 @@ struct front {
 	pid_t supervisor;
 	pid_t command; /* 0: not known yet */
 	int status;
+	bool exited;	  /* the command has, with `status`; what it wrote is being committed */
+	bool committed;
+	int commit_error; /* 0, or why not all of it is */
+	bool leave;	  /* the user waits no longer for that */
 };
 
+/* As a process of the user's: a signal or the terminal's stop ends or stops it. */
+static int prepare(struct front_config *config, struct errmsg *msg)
+{
+	sigset_t all;
+
+	signal_state_restore(config->supervisor.launch.original_signals);
+	int r = config->prepare(config->prepare_data, &config->supervisor, msg);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	return r;
+}
+
 /* The supervisor's process: everything that is the user's is let go. */
-static _Noreturn void be_supervisor(const struct front_config *config, int front_socket)
+static _Noreturn void be_supervisor(struct front_config *config, int front_socket)
 {
 	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGALRM,
 				      SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
@@ -42,8 +58,16 @@ static _Noreturn void be_supervisor(const struct front_config *config, int front
 	struct errmsg msg = {0};
 
 	prctl(PR_SET_NAME, "scrim-view", 0, 0, 0);
-	/* The policy and, one day, keys are in this memory: no core file, no debugger of the same user. */
+	/* The policy and keys are in this memory: no core file, no debugger of the same user. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (config->prepare) {
+		int r = prepare(config, &msg);
+		if (r < 0) {
+			errmsg_set(&msg, r, "the run cannot be prepared: %s", strerror(-r));
+			front_tell(front_socket, FRONT_FAILED, FRONT_REASON_KNOWN, msg.text);
+			_exit(EXIT_SCRIM_FAILED);
+		}
+	}
 	setpgid(0, 0);
 	sigemptyset(&state.mask);
 	sigemptyset(&state.ignored);
@@ -67,17 +91,37 @@ static void request(const struct front *front, int number)
 	send(front->socket, &wanted, sizeof(wanted), MSG_NOSIGNAL);
 }
 
+static void stop_ourselves(struct front *front, int number);
+
+/* The supervisor has been stopped at its question for a passphrase (Ctrl-Z): so are we, and go on together. */
+static void mirror_stop(struct front *front)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)front->supervisor, &info, WSTOPPED | WNOHANG) < 0 || info.si_pid == 0)
+		return;
+	stop_ourselves(front, info.si_status);
+	kill(front->supervisor, SIGCONT);
+}
+
 /*
  * What the terminal sends reaches the command by itself: it is in our group. What a process sends by kill(2) is meant
  * for the command that we stand for. (Sent to the whole group it arrives twice: that cannot be told apart.)
  */
-static void take_signal(const struct front *front, const struct signalfd_siginfo *info)
+static void take_signal(struct front *front, const struct signalfd_siginfo *info)
 {
 	int number = (int)info->ssi_signo;
 	bool from_kernel = info->ssi_code == SI_KERNEL;
 
+	if (front->exited) {
+		front->leave |= number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+		return;
+	}
 	switch (number) {
 	case SIGCHLD:
+		if (front->command == 0 && front->config->prepare)
+			mirror_stop(front);
+		return;
 	case SIGPIPE:
 	case SIGWINCH:
 	case SIGURG:
@@ -96,11 +140,14 @@ static void take_signal(const struct front *front, const struct signalfd_siginfo
 		if (from_kernel || sigismember(&front->original->ignored, number) == 1)
 			return;
 	}
+	/* While passphrases are asked for there is no command yet, and afterwards the supervisor minds no signal. */
+	if (front->command == 0 && front->config->prepare)
+		kill(front->supervisor, number);
 	request(front, number);
 }
 
 /* Stop as the command did, so that the shell sees the job stopped by that very signal. */
-static void stop_ourselves(const struct front *front, int number)
+static void stop_ourselves(struct front *front, int number)
 {
 	sigset_t one;
 
@@ -154,6 +201,26 @@ static int exit_status(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* At its question for a passphrase, by Ctrl-C or somebody's signal: then nothing has failed. */
+static bool ended_by_signal(struct front *front)
+{
+	siginfo_t info = {0};
+
+	if (front->command != 0 || !front->config->prepare ||
+	    waitid(P_PID, (id_t)front->supervisor, &info, WEXITED | WNOWAIT) < 0 || info.si_code == CLD_EXITED)
+		return false;
+	front->status = 128 + info.si_status;
+	switch (info.si_status) {
+	case SIGINT:
+	case SIGTERM:
+	case SIGHUP:
+	case SIGQUIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* One message. Returns true when the command's part is over and `status` is set. */
 static bool take_message(struct front *front)
 {
@@ -163,6 +230,12 @@ static bool take_message(struct front *front)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n != (ssize_t)sizeof(message)) {
+		if (ended_by_signal(front))
+			return true;
+		if (front->exited) {
+			front->commit_error = -EOWNERDEAD;
+			return true;
+		}
 		cli_error("the supervisor ended unexpectedly; the command was killed");
 		front->status = EXIT_SCRIM_FAILED;
 		return true;
@@ -182,12 +255,17 @@ static bool take_message(struct front *front)
 		return false;
 	case FRONT_EXITED:
 		front->status = exit_status(message.value);
-		return true;
+		front->exited = true;
+		return front->committed || !front->config->commits;
+	case FRONT_COMMITTED:
+		front->committed = true;
+		front->commit_error = message.value;
+		return front->exited;
 	case FRONT_FAILED:
 		message.text[sizeof(message.text) - 1] = '\0';
 		/* Why nothing could start: what the machine does not allow is looked for only now, it takes as long as a start. */
 		struct errmsg reason = {0};
-		if (front->command == 0 && filter_check_requirements(&reason) < 0)
+		if (front->command == 0 && message.value != FRONT_REASON_KNOWN && filter_check_requirements(&reason) < 0)
 			cli_error("%s", reason.text);
 		else
 			cli_error("%s", message.text);
@@ -207,7 +285,7 @@ static void loop(struct front *front)
 		struct signalfd_siginfo info;
 		while (read(front->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			take_signal(front, &info);
-		if (polled[0].revents && take_message(front))
+		if (front->leave || (polled[0].revents && take_message(front)))
 			return;
 	}
 }
@@ -263,6 +341,15 @@ static pid_t start_supervisor(struct front_config *config, int *ret_socket)
 	return pid;
 }
 
+/* The command's own failure is told before ours. */
+static void say_not_committed(struct front *front)
+{
+	cli_error("not all that was written to encrypted files is on the disk: %s",
+		  front->commit_error == -EOWNERDEAD ? "the supervisor ended" : strerror(-front->commit_error));
+	if (front->status == 0)
+		front->status = EXIT_SCRIM_FAILED;
+}
+
 int front_run(struct front_config *config)
 {
 	struct signal_state original;
@@ -287,6 +374,8 @@ int front_run(struct front_config *config)
 	}
 	for (size_t i = 0; i < config->supervisor.launch.pass_fd_count; i++)
 		close(config->supervisor.launch.pass_fds[i]);
+	for (size_t i = 0; i < config->private_fd_count; i++)
+		close(config->private_fds[i]);
 	front.terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	front.foreground = front.terminal >= 0 && tcgetpgrp(front.terminal) == getpgrp();
 	sigfillset(&all);
@@ -298,6 +387,8 @@ int front_run(struct front_config *config)
 
 	loop(&front);
 	take_terminal_back(&front);
+	if (front.commit_error < 0)
+		say_not_committed(&front);
 	if (config->wait_for_end)
 		wait_for_supervisor(&front, -1);
 	else if (summary_total(config->supervisor.counters) > 0)

@@ -68,7 +68,7 @@ static int open_text(const struct key_source *source, const char *where, const s
 	return r < 0 ? errmsg_set(source->msg, r, "%s: %s", where, why.text[0] ? why.text : strerror(-r)) : 0;
 }
 
-static int descriptor_number(const char *argument, int *ret_fd)
+int key_fd_number(const char *argument, int *ret_fd)
 {
 	char *end;
 	long fd;
@@ -90,7 +90,7 @@ static int open_fd(const struct key_source *source, const char *argument, struct
 
 	if (!text)
 		return -ENOMEM;
-	if (descriptor_number(argument, &fd) < 0)
+	if (key_fd_number(argument, &fd) < 0)
 		return errmsg_set(source->msg, -EINVAL, "--key-fd wants the number of a descriptor, not '%s'", argument);
 	snprintf(where, sizeof(where), "descriptor %d", fd);
 	int r = secret_text_read(fd, text);
@@ -185,17 +185,18 @@ static int add(struct keys *keys, struct kek *kek)
 	return 0;
 }
 
-static int open_one(const struct key_source *source, size_t i, struct kek **ret_kek)
+int key_open_one(const struct key_options *options, int opt, const char *argument, struct kek **ret_kek,
+		 struct errmsg *msg)
 {
-	const char *argument = source->options->given[i].argument;
+	const struct key_source source = {options, msg};
 
-	switch (source->options->given[i].opt) {
+	switch (opt) {
 	case OPT_KEY_FD:
-		return open_fd(source, argument, ret_kek);
+		return open_fd(&source, argument, ret_kek);
 	case OPT_KEY_FILE:
-		return open_file(source, argument, ret_kek);
+		return open_file(&source, argument, ret_kek);
 	default:
-		return open_name(source, argument, ret_kek);
+		return open_name(&source, argument, ret_kek);
 	}
 }
 
@@ -205,7 +206,7 @@ static void keep_descriptors(const struct key_options *options)
 	int fd;
 
 	for (size_t i = 0; i < options->count; i++)
-		if (options->given[i].opt == OPT_KEY_FD && descriptor_number(options->given[i].argument, &fd) == 0)
+		if (options->given[i].opt == OPT_KEY_FD && key_fd_number(options->given[i].argument, &fd) == 0)
 			fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -218,7 +219,6 @@ static int protect(struct errmsg *msg)
 
 int keys_open_given(const struct key_options *options, struct keys *ret_keys, struct errmsg *msg)
 {
-	const struct key_source source = {options, msg};
 	struct keys keys = {0};
 	struct kek *kek = NULL;
 	int r = protect(msg);
@@ -229,12 +229,12 @@ int keys_open_given(const struct key_options *options, struct keys *ret_keys, st
 		return errmsg_set(msg, -E2BIG, "at most %d keys", KEYS_MAX);
 	keep_descriptors(options);
 	for (size_t i = 0; r == 0 && i < options->count; i++) {
-		r = open_one(&source, i, &kek);
+		r = key_open_one(options, options->given[i].opt, options->given[i].argument, &kek, msg);
 		if (r == 0)
 			r = add(&keys, kek);
 	}
 	if (r == 0 && options->count == 0) {
-		r = open_name(&source, "default", &kek);
+		r = key_open_one(options, OPT_KEY, "default", &kek, msg);
 		if (r == 0)
 			r = add(&keys, kek);
 	}

@@ -78,6 +78,16 @@ int keys_open_for(const struct key_options *options, struct keys *keys, const ui
 
 void keys_close(struct keys *keys);
 
+/*
+ * One key: OPT (OPT_KEY, OPT_KEY_FILE or OPT_KEY_FD) with its ARGUMENT; OPTIONS say how passphrases are asked for. The process is
+ * protected by the caller (cli/protect.h). Errors as keys_open_given().
+ */
+int key_open_one(const struct key_options *options, int opt, const char *argument, struct kek **ret_kek,
+		 struct errmsg *msg);
+
+/* The number in the ARGUMENT of --key-fd. 0 or -EINVAL. */
+int key_fd_number(const char *argument, int *ret_fd);
+
 /* The directory of key files, opened; its path for messages. As key_dir_open(). */
 int keys_directory(bool create, char *ret_path, size_t size, int *ret_fd, struct errmsg *msg);
 

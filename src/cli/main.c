@@ -15,6 +15,7 @@ static const struct {
 	const char *description;
 } subcommands[] = {
 	{"run", cmd_run, "run a command inside an edited view of the file system"},
+	{"scratch", cmd_scratch, "run a command with an encrypted directory for temporary files"},
 	{"check", cmd_check, "say what is wrong with a policy"},
 	{"explain", cmd_explain, "say which rules decide about a path; --last: what was refused"},
 	{"tree", cmd_tree, "show a directory as a view would have it"},

@@ -12,6 +12,8 @@
 #include "cli/environment.h"
 #include "cli/front.h"
 #include "cli/policy_options.h"
+#include "cli/run.h"
+#include "cli/run_crypt.h"
 #include "cli/state_log.h"
 
 enum {
@@ -30,6 +32,7 @@ enum {
 
 static const struct option long_options[] = {
 	POLICY_LONG_OPTIONS,
+	RUN_CRYPT_LONG_OPTIONS,
 	{"setenv", required_argument, NULL, OPT_SETENV},
 	{"unsetenv", required_argument, NULL, OPT_UNSETENV},
 	{"clearenv", no_argument, NULL, OPT_CLEARENV},
@@ -63,6 +66,7 @@ static const char help_text[] =
 	"      --pass-fd N        keep descriptor N open (above 2 all others are closed)\n"
 	"      --die-with-parent  kill everything when the caller of scrim dies\n"
 	"      --kill-on-exit     when the command ends, kill what it left running\n"
+	RUN_CRYPT_HELP
 	"log:\n"
 	"      --log FILE, --log-fd N\n"
 	"                         where refusals go (else: scrim explain --last)\n";
@@ -81,6 +85,8 @@ struct run {
 	size_t pass_fd_count;
 	const char *log_file;
 	int log_fd;
+	int kept_fd; /* of our own, for as long as the run lasts; -1: none */
+	struct run_crypt crypt;
 	char *stats_file;
 	struct front_config front;
 };
@@ -124,16 +130,22 @@ static int open_descriptor(const char *option, const char *text, int *ret, struc
 	return 0;
 }
 
+static bool is_passed(const struct run *run, int fd)
+{
+	for (size_t i = 0; i < run->pass_fd_count; i++)
+		if (run->pass_fds[i] == fd)
+			return true;
+	return false;
+}
+
 static int take_pass_fd(struct run *run, const char *text, struct errmsg *msg)
 {
 	int fd;
 	int r = open_descriptor("pass-fd", text, &fd, msg);
 	if (r < 0 || fd < 3) /* the standard streams are the command's anyway */
 		return r;
-	for (size_t i = 0; i < run->pass_fd_count; i++)
-		if (run->pass_fds[i] == fd)
-			return 0;
-	run->pass_fds[run->pass_fd_count++] = fd;
+	if (!is_passed(run, fd))
+		run->pass_fds[run->pass_fd_count++] = fd;
 	return 0;
 }
 
@@ -196,9 +208,10 @@ static int take_option(struct run *run, int opt, const char *argument, struct er
 		run->front.supervisor.workers = (unsigned)number;
 		return 0;
 	default:
-		if (!policy_options_take(run->options, opt, argument))
-			return errmsg_set(msg, -EINVAL, "an option without a meaning");
-		return 0;
+		if (policy_options_take(run->options, opt, argument))
+			return 0;
+		number = run_crypt_take(&run->crypt, opt, argument, msg);
+		return number == 0 ? errmsg_set(msg, -EINVAL, "an option without a meaning") : number < 0 ? number : 0;
 	}
 }
 
@@ -235,18 +248,25 @@ static int parse(struct run *run, int argc, char **argv, struct errmsg *msg)
 	return 0;
 }
 
+/* The lowest of FDS that is not below FROM, or of those and LEAST; -1: none. */
+static int lowest(const int *fds, size_t count, unsigned from, int least)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= (int)from && (least < 0 || fds[i] < least))
+			least = fds[i];
+	return least;
+}
+
 /* Nothing that scrim inherited stays open by accident, in it or in the command. */
 static int close_others(const struct run *run)
 {
 	unsigned from = 3;
 
 	for (;;) {
-		int kept = run->log_fd >= (int)from ? run->log_fd : -1;
-		for (size_t i = 0; i < run->pass_fd_count; i++) {
-			int fd = run->pass_fds[i];
-			if (fd >= (int)from && (kept < 0 || fd < kept))
-				kept = fd;
-		}
+		int kept = lowest(&run->log_fd, 1, from, -1);
+		kept = lowest(&run->kept_fd, 1, from, kept);
+		kept = lowest(run->pass_fds, run->pass_fd_count, from, kept);
+		kept = lowest(run->crypt.fds, run->crypt.fd_count, from, kept);
 		unsigned last = kept < 0 ? ~0u : (unsigned)kept - 1;
 		if (last >= from && syscall(SYS_close_range, from, last, 0) < 0)
 			return -errno;
@@ -332,7 +352,14 @@ static int make_log(struct run *run, struct errmsg *msg)
 
 static int prepare(struct run *run, struct errmsg *msg)
 {
-	int r = close_others(run);
+	int r = run_crypt_find_fds(&run->crypt, msg);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < run->crypt.fd_count; i++)
+		if (run->crypt.fds[i] == run->log_fd || is_passed(run, run->crypt.fds[i]))
+			return errmsg_set(msg, -EINVAL, "--key-fd: descriptor %d is wanted for something else, too",
+					  run->crypt.fds[i]);
+	r = close_others(run);
 	if (r < 0)
 		return errmsg_set(msg, r, "close_range: %s (Linux 5.19 or later is needed)", strerror(-r));
 	r = load_policy(run, msg);
@@ -342,6 +369,9 @@ static int prepare(struct run *run, struct errmsg *msg)
 	if (r < 0)
 		return r;
 	r = make_log(run, msg);
+	if (r < 0)
+		return r;
+	r = run_crypt_prepare(&run->crypt, run->policy, run->front.supervisor.log, &run->front, msg);
 	if (r < 0)
 		return r;
 	/* A descriptor for the log alone is not the command's; one that is passed too is closed with those. */
@@ -360,7 +390,12 @@ static int prepare(struct run *run, struct errmsg *msg)
 
 int cmd_run(int argc, char **argv)
 {
-	_cleanup_(run_done) struct run run = {.log_fd = -EBADF};
+	return run_command(argc, argv, -1);
+}
+
+int run_command(int argc, char **argv, int kept_fd)
+{
+	_cleanup_(run_done) struct run run = {.log_fd = -EBADF, .kept_fd = kept_fd};
 	struct errmsg msg = {0};
 
 	int r = parse(&run, argc, argv, &msg);

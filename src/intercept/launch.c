@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -102,6 +103,7 @@ static void launch_work_done(struct launch_work *work)
 	close_all(work->parts.stdio, 3);
 	close_all(work->report, 2);
 	close_all(work->go, 2);
+	safe_close(work->parts.exited);
 	if (work->parts.stands)
 		munmap((void *)work->parts.stands, sizeof(*work->parts.stands));
 }
@@ -118,6 +120,11 @@ static int prepare(struct launch_work *work)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || pipe2(work->report, O_CLOEXEC) < 0 ||
 	    pipe2(work->go, O_CLOEXEC) < 0)
 		return -errno;
+	if (work->parts.config->commits) {
+		work->parts.exited = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (work->parts.exited < 0)
+			return -errno;
+	}
 	work->parts.report = work->report[1];
 	work->parts.go = work->go[0];
 	return 0;
@@ -160,6 +167,7 @@ static int finish(const struct launch_config *config, struct launch_work *work, 
 		.listener = got.listener,
 		.go = steal_fd(&work->go[1]),
 		.command_pidfd = steal_fd(&pidfd),
+		.exited = steal_fd(&work->parts.exited),
 		.front_socket = config->front_socket,
 	};
 	return 0;
@@ -168,7 +176,7 @@ static int finish(const struct launch_config *config, struct launch_work *work, 
 int launch_start(const struct launch_config *config, struct launch *ret, struct errmsg *msg)
 {
 	_cleanup_(launch_work_done) struct launch_work work = {
-		.parts = {.config = config, .supervisor = getpid(), .stdio = {-1, -1, -1}},
+		.parts = {.config = config, .supervisor = getpid(), .stdio = {-1, -1, -1}, .exited = -EBADF},
 		.report = {-1, -1},
 		.go = {-1, -1},
 	};

@@ -37,6 +37,7 @@ struct launch_config {
 	bool kill_on_exit;   /* when the command ends, kill what is left of the view */
 	bool die_with_front; /* when the front process dies before the command, kill all of the view */
 	bool subreaper;	     /* the command is one, as whoever executed scrim was (prctl(2), PR_SET_CHILD_SUBREAPER) */
+	bool commits;	     /* something is to be done once the command has ended: see `exited` of struct launch */
 	bool proven; /* prove that the command can be served (filter_prove()): false only in tests with another filter */
 	const struct guard *guard;
 	const struct sock_fprog *filter;
@@ -49,6 +50,7 @@ struct launch {
 	int listener;  /* owned by the caller of launch_start() */
 	int go;	       /* write end that releases the command */
 	int command_pidfd;
+	int exited;	/* with `commits`: readable when front is told of the command's end; else -EBADF. The caller's */
 	int front_socket;
 };
 
@@ -58,8 +60,12 @@ enum front_event {
 	FRONT_STOPPED,	 /* value: signal */
 	FRONT_CONTINUED,
 	FRONT_EXITED,	 /* value: wait status */
-	FRONT_FAILED,	 /* text: why the run could not start or go on; exit 125 */
+	FRONT_FAILED,	 /* text: why the run could not start or go on; exit 125; value: see below */
+	FRONT_COMMITTED, /* the supervisor's own, after the end of the command: value: 0 or a negative errno */
 };
+/* The text says all: what the machine lacks need not be looked for. */
+#define FRONT_REASON_KNOWN 1
+
 struct front_message {
 	int event;
 	int value;

@@ -14,6 +14,7 @@ struct launch_parts {
 	int report;   /* write end: struct launch_report to the supervisor, which closes it as soon as it has one */
 	/* Shared memory: the command stands and has reported; from then on the number `report` means something else. */
 	_Atomic int *stands;
+	int exited;   /* eventfd, or -EBADF: struct launch has it */
 	int go;	      /* read end: one byte lets the command go */
 };
 

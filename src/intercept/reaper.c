@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -43,6 +44,7 @@ struct reaper {
 	unsigned rounds;
 	bool was_stopped; /* at any time: only then front can be */
 	unsigned wakes;	  /* still to be sent, unless front answers */
+	int exited;	  /* eventfd for the supervisor (launch_parts.h); -EBADF: nobody waits */
 	int64_t continue_at; /* when to look whether the command still needs a SIGCONT, in ms; 0: it does not */
 };
 
@@ -230,6 +232,8 @@ static void tell_exit(struct reaper *reaper)
 	if (!reaper->exit_due)
 		return;
 	reaper->exit_due = false;
+	if (reaper->exited >= 0)
+		eventfd_write(reaper->exited, 1);
 	tell(reaper, FRONT_EXITED, reaper->status, NULL);
 	/* It ends at once, unless it has stopped. */
 	for (unsigned i = 0; reaper->was_stopped && i < WAKES_MAX; i++) {
@@ -282,8 +286,11 @@ static void supervisor_died(struct reaper *reaper, int signals)
 	if (reaper->alive) {
 		kill(reaper->command, SIGKILL);
 		tell(reaper, FRONT_FAILED, 0, "the supervisor died; the command was killed");
+	} else if (reaper->config->commits) {
+		tell(reaper, FRONT_FAILED, 0, "the supervisor died; what was written to encrypted files and not synced may be lost");
 	}
 	reaper->front = false;
+	reaper->exited = -EBADF; /* closed, and the number may come to be another's */
 	reaper->killing |= reaper->config->kill_on_exit;
 }
 
@@ -362,6 +369,6 @@ _Noreturn void reaper_run(const struct launch_parts *parts)
 	}
 
 	struct reaper reaper = {
-		.parts = parts, .config = parts->config, .command = command, .alive = true, .front = true};
+		.parts = parts, .config = parts->config, .command = command, .alive = true, .front = true, .exited = parts->exited};
 	_exit(reaper_loop(&reaper, signals));
 }

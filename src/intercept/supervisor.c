@@ -22,6 +22,7 @@
 #include "intercept/wards/wards.h"
 #include "intercept/worker.h"
 #include "vfs/view.h"
+#include "vfs/vnode/vnode.h"
 
 static unsigned filter_needs(const struct view *view)
 {
@@ -71,6 +72,7 @@ static int write_stats(const char *path, const struct workers *workers, struct s
 static void raise_limits(void)
 {
 	static const int raised[] = {RLIMIT_NOFILE, RLIMIT_FSIZE};
+	const struct rlimit no_core = {0, 0};
 	struct rlimit limit;
 
 	for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++) {
@@ -79,6 +81,8 @@ static void raise_limits(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(raised[i], &limit);
 	}
+	/* The process is not dumpable, which is enough; the command has its own limit by now. */
+	setrlimit(RLIMIT_CORE, &no_core);
 	signal(SIGXFSZ, SIG_IGN);
 }
 
@@ -148,6 +152,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	launch_config.guard = guard;
 	launch_config.filter = program;
 	launch_config.proven = true;
+	launch_config.commits = view->vnodes != NULL;
 	error = launch_start(&launch_config, &launch, msg);
 	if (error)
 		return error;

@@ -14,6 +14,7 @@
 #include "vfs/known.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
+#include "vfs/vnode/vnode.h"
 
 /* One uid in all places, and one gid. */
 static bool has_one_id(void)
@@ -81,7 +82,8 @@ static int open_vnodes(struct view *view, const struct view_config *config, stru
 {
 	if (!view->needs.crypt)
 		return 0;
-	(void)config;
+	if (!config->vnodes)
+		return errmsg_set(msg, -ENOKEY, "a rule encrypts, and there is no key");
 	return errmsg_set(msg, -EOPNOTSUPP, "crypt is not served by this version");
 }
 

@@ -62,7 +62,7 @@ rm -r "$home"
 expect passwd scrim key pass
 expect /usr scrim key import x /us
 expect --recovery scrim key import x --rec
-for word in run check explain tree key --version; do
+for word in run scratch check explain tree key --version; do
 	expect "$word" scrim ''
 done
 expect --kill-on-exit scrim run -c x --kill
@@ -71,4 +71,8 @@ expect cat scrim run -- ca
 expect cat scrim -- ca
 expect /usr/bin scrim run cat /usr/bi
 expect hide scrim run -r h
+expect --memfd-max scrim scratch --mem
+expect --log scrim scratch /tmp --lo
+expect /usr scrim scratch /us
+expect cat scrim scratch /tmp -- ca
 exit $failed

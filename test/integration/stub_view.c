@@ -17,6 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/policy_options.h"
+#include "cli/run_crypt.h"
 #include "intercept/filter/filter.h"
 #include "intercept/steer/guard.h"
 #include "intercept/supervisor.h"
@@ -193,3 +194,24 @@ NOT_HERE(cmd_salvage)
 NOT_HERE(cmd_rekey)
 NOT_HERE(cmd_compact)
 NOT_HERE(cmd_cp)
+NOT_HERE(cmd_scratch)
+
+/* The stub has no policy with crypt rules: their options and keys are not there. */
+int run_crypt_take(struct run_crypt *crypt, int opt, const char *argument, struct errmsg *msg)
+{
+	(void)crypt, (void)opt, (void)argument, (void)msg;
+	return 0;
+}
+
+int run_crypt_find_fds(struct run_crypt *crypt, struct errmsg *msg)
+{
+	(void)crypt, (void)msg;
+	return 0;
+}
+
+int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct log *log, struct front_config *front,
+		      struct errmsg *msg)
+{
+	(void)crypt, (void)policy, (void)log, (void)front, (void)msg;
+	return 0;
+}

@@ -15,7 +15,7 @@ static void test_messages(void **state)
 		const char *text, *message;
 	} table[] = {
 		{"\n\nhdie /x", "test.conf:3:1: unknown verb: hdie\n  hdie /x\n  ^\n"
-				"write hide, deny, show, mask, plain, crypt, append, readonly, free, env or include"},
+				"write hide, deny, show, mask, plain, crypt, append, readonly, free, env, option or include"},
 		{"hide", "test.conf:1:5: the pattern is missing\n  hide\n      ^\nwrite VERB PATTERN [OPTION=VALUE ...]"},
 		{"  hide x/y", "test.conf:1:8: a relative pattern\n    hide x/y\n         ^\nwrite ${CWD}/x or **/x"},
 		{"mask /x colour=red", "test.conf:1:9: unknown option: colour=red\n  mask /x colour=red\n          ^\n"
@@ -53,6 +53,21 @@ static void test_refused(void **state)
 		{"mask /x redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a redact=a "
 		 "redact=a redact=a redact=a redact=a redact=a redact=a",
 		 "more than 16 times redact="},
+		{"option memfd.max", "not a value of this option: memfd.max"},
+		{"option memfd.max=", "not a value of this option"},
+		{"option memfd.max=0", "not a value of this option"},
+		{"option memfd.max=1Z", "write option memfd.max=SIZE"},
+		{"option memfd.max=-1", "not a value of this option"},
+		{"option memfd.max=K", "not a value of this option"},
+		{"option memfd.max=9223372036854775808", "not a value of this option"},
+		{"option memfd.max=9007199254740992K", "not a value of this option"},
+		{"option swap=on", "write option swap=refuse or swap=warn"},
+		{"option colour=red", "no such option"},
+		{"option", "NAME=VALUE is missing"},
+		{"option swap=warn now", "too many words"},
+		{"crypt /x provider=rot13", "not a value of this option: rot13"},
+		{"crypt /x plain=yes", "not a value of this option: yes"},
+		{"crypt /x key=", "nothing after key="},
 		{"mask /x write=keep", "not a value of this option: keep"},
 		{"mask /x write=discard write=discard", "twice"},
 		{"mask /x with=y", "a relative path"},
@@ -208,6 +223,27 @@ static void test_options(void **state)
 	policy_free(policy);
 }
 
+/* The last line counts. */
+static void test_settings(void **state)
+{
+	struct policy *policy = compiled("option memfd.max=3M\noption memfd.total=4T\n"
+					 "option swap=refuse\noption freshness=strict\noption memfd.max=2G\n");
+	struct policy_settings settings;
+
+	(void)state;
+	policy_settings(policy, &settings);
+	assert_int_equal(settings.memfd_max, (uint64_t)2 << 30);
+	assert_int_equal(settings.memfd_total, (uint64_t)4 << 40);
+	assert_true(settings.require_no_swap && settings.strict_freshness);
+	policy_free(policy);
+	policy = compiled("option swap=refuse\noption swap=warn\noption memfd.max=8388607T");
+	policy_settings(policy, &settings);
+	assert_int_equal(settings.memfd_max, (uint64_t)8388607 << 40);
+	assert_int_equal(settings.memfd_total, 0);
+	assert_false(settings.require_no_swap || settings.strict_freshness);
+	policy_free(policy);
+}
+
 static void test_env(void **state)
 {
 	struct policy *policy = compiled("env hide *_{TOKEN,KEY}\nenv set A=\"b c ${NAME}\"\nenv set E=");
@@ -255,7 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_messages), cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_words),	 cmocka_unit_test(test_options), cmocka_unit_test(test_env),
-		cmocka_unit_test(test_command_line),
+		cmocka_unit_test(test_command_line), cmocka_unit_test(test_settings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,7 @@ struct parsed_env {
 struct policy {
 	struct arena arena;
 	struct policy_context context; /* its strings copied */
+	struct policy_settings settings;
 	bool compiled;
 
 	/* as it is read */

@@ -8,6 +8,7 @@
 #include "vfs/policy/context.h"
 #include "vfs/policy/glob.h"
 #include "vfs/policy/rules.h"
+#include "vfs/policy/settings.h"
 #include "vfs/policy/source.h"
 #include "vfs/policy/verbs.h"
 
@@ -379,6 +380,24 @@ static int parse_rule(struct line *line, const struct verb *verb)
 	return rules_add(line->policy, &rule, line->reading->command_line, false, line->place, &pattern, line->msg);
 }
 
+static int parse_setting(struct line *line)
+{
+	static const char remedy[] = "write option NAME=VALUE";
+	struct token token;
+	BUFFER_ON_STACK(text, PATTERN_MAX);
+
+	int r = need(line, &token, "NAME=VALUE", remedy);
+	if (r == 0)
+		r = word_expand(&line->policy->context, line->place, &token, WORD_TEXT, false, false, &text, line->msg);
+	if (r < 0)
+		return r;
+	const char *why = NULL;
+	r = setting_apply(&line->policy->settings, text.data, text.len, &why);
+	if (r < 0)
+		return at_token(line, &token, why, r == -ENOENT ? "no such option" : "not a value of this option");
+	return need_end(line, remedy);
+}
+
 int parse_line(struct policy *policy, const struct reading *reading, const struct place *place, struct errmsg *msg)
 {
 	struct line line = {.policy = policy, .reading = reading, .place = place, .msg = msg};
@@ -394,6 +413,8 @@ int parse_line(struct policy *policy, const struct reading *reading, const struc
 		return parse_include(&line);
 	if (token_is(&token, "env"))
 		return parse_env(&line);
+	if (token_is(&token, "option"))
+		return parse_setting(&line);
 	const struct verb *verb = verb_find(token.text, token.len);
 	if (!verb)
 		return at_token(&line, &token, verb_remedy, "unknown verb");

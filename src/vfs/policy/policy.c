@@ -175,6 +175,11 @@ void policy_needs(const struct policy *policy, struct policy_needs *ret)
 	*ret = policy->needs;
 }
 
+void policy_settings(const struct policy *policy, struct policy_settings *ret)
+{
+	*ret = policy->settings;
+}
+
 const char *rule_place(const char *origin, unsigned line, char *out, size_t size)
 {
 	if (line)
