@@ -26,7 +26,7 @@ enum run_crypt_option {
 	"encrypted files (crypt rules):\n"                                                                            \
 	"      --key NAME         the key of rules without key=; else \"default\"\n"                                   \
 	"      --key-file [NAME=]FILE, --key-fd [NAME=]N\n"                                                            \
-	"                         the key that rules call NAME; else of rules without key=\n"                          \
+	"                         the key NAME of rules; else of those without key=\n"                          \
 	"      --passfile FILE, --askpass CMD\n"                                                                       \
 	"                         where passphrases come from; else the terminal\n"                                    \
 	"      --memfd-max SIZE, --memfd-total SIZE\n"                                                                 \
