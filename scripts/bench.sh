@@ -12,6 +12,8 @@
 #   scripts/bench.sh --store [--quick] [--layouts] [--rows PATTERN,...] [--rounds N] [--places tmpfs,disk] [--dir DIR]
 #                           the encrypted file instead, beside plain files, a bare loop, age and gocryptfs (store.json);
 #                           --layouts: with chunks of 4, 16, 64 KiB and slots of 4, 8 KiB
+#   scripts/bench.sh --crypt [--quick] [--rows PATTERN,...] [--columns PATTERN,...] [--rounds N] [--dir DIR]
+#                           files in an encrypted directory of a view, beside plain ones, gocryptfs and encfs (crypt.json)
 #   scripts/bench.sh --glob    patterns against names, beside fnmatch(3)
 #   SCRIM_BENCH_BUILD=DIR     where to build (default: build/release)
 set -eu
@@ -22,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE=1
 # Into the log of the build, so that the table stands alone.
 mkdir -p "$build"
 if ! { cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
-	ninja -C "$build" scrim bench_calls bench_floor bench_count bench_store bench_glob; } >"$build/bench.log" 2>&1; then
+	ninja -C "$build" scrim bench_calls bench_floor bench_count bench_store bench_glob bench_crypt; } >"$build/bench.log" 2>&1; then
 	cat "$build/bench.log" >&2
 	exit 1
 fi
@@ -36,5 +38,9 @@ fi
 if [ "${1:-}" = --store ]; then
 	shift
 	exec python3 bench/store.py --json "$build/store.json" "$@" "$build/bench/bench_store"
+fi
+if [ "${1:-}" = --crypt ]; then
+	shift
+	exec python3 bench/crypt.py --json "$build/crypt.json" "$@" "$build/src/scrim" "$build/bench/bench_crypt"
 fi
 exec python3 bench/bench.py --json "$build/bench.json" "$@" "$build/src/scrim" "$build/bench"

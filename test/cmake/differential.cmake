@@ -2,7 +2,7 @@
 if(TARGET scrim)
   set(here ${CMAKE_CURRENT_SOURCE_DIR}/differential)
   add_executable(differential
-    ${here}/composite.c ${here}/describe.c ${here}/generate.c ${here}/generate_args.c ${here}/generate_names.c
+    ${here}/composite.c ${here}/composite_data.c ${here}/describe.c ${here}/generate.c ${here}/generate_args.c ${here}/generate_names.c
     ${here}/kinds.c ${here}/main.c ${here}/print_c.c ${here}/run.c ${here}/text.c ${here}/tree.c)
   target_link_libraries(differential PRIVATE scrim_flags)
   add_executable(differential_tiny ${here}/tiny.c)

@@ -127,6 +127,8 @@ long run_composite(const struct op *op, const uint64_t args[KIND_ARGS])
 		return list(op, args, op->kind->composite == COMPOSITE_LIST_SEEKING);
 	case COMPOSITE_NONE:
 		break;
+	default:
+		return run_composite_data(op, args);
 	}
 	return -ENOSYS;
 }

@@ -74,7 +74,22 @@ enum show {
 };
 
 /* Calls that are more than one system call. */
-enum composite { COMPOSITE_NONE, COMPOSITE_EXECVE, COMPOSITE_EXECVEAT, COMPOSITE_CHILD_CHDIR, COMPOSITE_CHILD_UMASK, COMPOSITE_LIST, COMPOSITE_LIST_SEEKING };
+enum composite {
+	COMPOSITE_NONE,
+	COMPOSITE_EXECVE,
+	COMPOSITE_EXECVEAT,
+	COMPOSITE_CHILD_CHDIR,
+	COMPOSITE_CHILD_UMASK,
+	COMPOSITE_LIST,
+	COMPOSITE_LIST_SEEKING,
+	/* Those below are in composite_data.c. */
+	COMPOSITE_VECTOR,     /* the buffer in two parts */
+	COMPOSITE_MAP,
+	COMPOSITE_COPY,	      /* with NULL for both offsets */
+	COMPOSITE_SPLICE,     /* through a pipe */
+	COMPOSITE_IN_CHILD,   /* the call made by a child */
+	COMPOSITE_SHARED,     /* a child writes by the description that it shares */
+};
 
 #define KIND_ARGS 6
 #define CHOICES 8
@@ -86,6 +101,7 @@ struct kind {
 	enum show show;
 	enum composite composite;
 	bool frees;  /* success may free an inode, whose number may be used again */
+	bool data;   /* content of files: only in sequences that are made for it */
 	int weight; /* how often, relative to others; 0: 4 */
 	int floor; /* per cent that must succeed; 0: 30; -1: none has to (helps others, or cannot succeed on every machine) */
 	int choices[CHOICES]; /* of the argument `f` */
@@ -128,6 +144,7 @@ const unsigned char *run_buffer(int arg, size_t *size);
 /* What the program executed by the last call has written. */
 const char *run_program_output(void);
 long run_composite(const struct op *op, const uint64_t args[KIND_ARGS]);
+long run_composite_data(const struct op *op, const uint64_t args[KIND_ARGS]);
 
 /* TEXT with `@` replaced. Bytes written, at most SIZE. */
 size_t expand(const char *text, size_t length, char *to, size_t size);
@@ -153,8 +170,9 @@ int tree_make(const char *path, uid_t uid);
 int tree_dump(void);
 int tree_remove(const char *path);
 
-/* COUNT calls to stdout, each of which is made. And to stderr: how many of each kind there were and succeeded. */
-int generate(uint64_t seed, unsigned count);
+/* COUNT calls to stdout, each of which is made. And to stderr: how many of each kind there were and succeeded. DATA: half of them
+ * concern content, and none is made of what docs/PARITY.md says that it is different in encrypted files. */
+int generate(uint64_t seed, unsigned count, bool data);
 
 /* The lines of PATH as a C program. */
 int print_c(const char *path);

@@ -3,10 +3,12 @@
 
     differential.py [--user] [--fs ext4|tmpfs] [--rules NAME,...] [--calls N] [--seed N] [--length N] [--keep DIR]
                     [--replay FILE] SCRIM DIFFERENTIAL
+    differential.py --rules crypt [--user] ...            in an encrypted directory, with data operations
     differential.py --lie [--user] SCRIM DIFFERENTIAL     the test of the tester: a wrong errno has to be found and shrunk
 
 --calls: in all, over file systems and rules. A seed stands for one sequence; the first is --seed (default: 1).
 --user: when we are root, as an ordinary user.
+In an encrypted directory the tree is made and written down inside as well, and all of it is the ordinary user's.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 
-from compare import compare
+from compare import Encrypted, compare
 from shrink import shrink
 
 ORDINARY = 54321  # no such user, no such group
@@ -30,6 +32,8 @@ RULES = {
     "elsewhere": ["hide @/else/hidden", "mask @/else/*.key", "append @/else/log", "readonly @/else/ro"],
     "anywhere": ["hide **/zz-hidden", "deny **/zz-denied", "mask **/zz*.key", "append **/zz*.log", "readonly **/zz-ro"],
 }
+# `@@` is the place, of which all is encrypted but what is ours.
+CRYPT = {"crypt": ["crypt @@ key=ephemeral", "plain @@/home"]}
 SECONDS = 60
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -49,6 +53,7 @@ class Place:
         os.chmod(self.top, 0o755)
         if os.geteuid() == 0:
             os.chown(self.home, uid, uid)
+            os.chown(self.top, uid, uid)
 
 
 class Sides:
@@ -61,9 +66,11 @@ class Sides:
         self.uid = uid
         self.lie = None
         self.rules = []
-        for rule in RULES[rules]:
-            self.rules += ["-r", rule.replace("@", place.base)]
-        self.lines = os.path.join(place.top, "lines")
+        self.crypt = rules in CRYPT
+        self.encrypted = Encrypted() if self.crypt else None
+        for rule in (RULES | CRYPT)[rules]:
+            self.rules += ["-r", rule.replace("@@", place.top).replace("@", place.base)]
+        self.lines = os.path.join(place.home, "lines")
         self.stats = os.path.join(place.home, "stats")
         self.mediated = collections.Counter()
         self.environment = {"HOME": place.home, "LC_ALL": "C", "PATH": "/usr/bin:/bin", "DIFFERENTIAL_SECONDS": str(SECONDS)}
@@ -73,8 +80,14 @@ class Sides:
     def once(self, lines, command, **environment):
         with open(self.lines, "w", encoding="latin-1") as out:
             out.write("".join(line + "\n" for line in lines))
-        done = subprocess.run([self.tool, "once", str(self.uid), self.place.tree, self.lines, *command], capture_output=True,
-                              stdin=subprocess.DEVNULL, env={**self.environment, **environment})
+        words = [self.tool, "once", str(self.uid), self.place.tree, self.lines, *command]
+        identity = {"user": self.uid, "group": self.uid, "extra_groups": []} if self.crypt and os.geteuid() == 0 else {}
+        if self.crypt and command[0] == self.scrim:
+            # All of it inside: outside the tree could neither be made nor read.
+            at = command.index("--") + 1
+            words = [*command[:at], *words[:5], *command[at:]]
+        done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, env={**self.environment, **environment},
+                              **identity)
         if done.returncode != 0:
             raise RuntimeError(f"once: {done.returncode}: {done.stderr.decode()}")
         return done.stdout.decode("latin-1").splitlines(), done.stderr.decode("latin-1")
@@ -82,7 +95,7 @@ class Sides:
     def generate(self, seed, count):
         """A sequence; how often each kind was made and succeeded; what was seen on the way."""
         tree = subprocess.run([self.tool, "tree"], capture_output=True, check=True).stdout.decode().splitlines()
-        made, counts = self.once(tree, [self.tool, "generate", str(seed), str(count)])
+        made, counts = self.once(tree, [self.tool, "generate", str(seed), str(count), *(["data"] if self.crypt else [])])
         end = next(i for i, line in enumerate(made) if line.startswith("ended "))
         if made[end] != "ended 0":
             raise RuntimeError(f"seed {seed}: the generator {made[end]}: {counts}")
@@ -127,7 +140,7 @@ def difference(sides, lines):
     except RuntimeError:
         print(sides.said, flush=True)
         raise
-    return compare(native, inside, lines, strict=sides.place.name == "tmpfs", user=sides.uid != 0)
+    return compare(native, inside, lines, strict=sides.place.name == "tmpfs", user=sides.uid != 0, encrypted=sides.encrypted)
 
 
 def report(sides, lines, found, keep, name):
@@ -187,6 +200,8 @@ def run(options, place, uid, rules, totals, share, seed):
         seed += 1
     print(f"{place.name}, uid {uid}, rules {rules}: {totals.calls - before} calls, {sum(sides.mediated.values())} mediated, "
           f"{found} sequences differ", flush=True)
+    if sides.encrypted:
+        sides.encrypted.report()
     if sum(sides.mediated.values()) < (totals.calls - before) // 3:
         print("FAILED: too little was mediated")
         found += 1

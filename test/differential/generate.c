@@ -18,15 +18,25 @@ static struct count {
 	unsigned made, succeeded;
 } counts[MAX_KINDS];
 
+static unsigned weight_of(const struct gen *gen, const struct kind *kind)
+{
+	unsigned weight = kind->weight ? (unsigned)kind->weight : 4;
+
+	if (kind->data)
+		return gen->data ? 4 * weight : 0;
+	/* A memory file of the program's own is of the same kind as a file of the tree only where that is encrypted. */
+	return gen->data && kind->nr == SYS_memfd_create ? 0 : weight;
+}
+
 static const struct kind *choose(struct gen *gen)
 {
 	unsigned total = 0, at;
 
 	for (size_t i = 0; i < kind_count; i++)
-		total += kinds[i].weight ? (unsigned)kinds[i].weight : 4;
+		total += weight_of(gen, &kinds[i]);
 	at = gen_below(gen, total);
 	for (size_t i = 0; i < kind_count; i++) {
-		unsigned weight = kinds[i].weight ? (unsigned)kinds[i].weight : 4;
+		unsigned weight = weight_of(gen, &kinds[i]);
 
 		if (at < weight)
 			return &kinds[i];
@@ -115,7 +125,7 @@ static void go_home(struct gen *gen, unsigned number)
 	emit(gen, &op, number);
 }
 
-int generate(uint64_t seed, unsigned count)
+int generate(uint64_t seed, unsigned count, bool data)
 {
 	static struct gen gen;
 
@@ -127,6 +137,7 @@ int generate(uint64_t seed, unsigned count)
 		return 3;
 	fclose(scene.trace);
 	scene.trace = fdopen(90, "w");
+	gen.data = data;
 	gen.random = seed;
 	gen.random = gen_random(&gen);
 	for (unsigned i = 0; i < count; i++) {

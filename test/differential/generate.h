@@ -15,6 +15,7 @@ struct gen {
 	} objects[GEN_OBJECTS];
 	unsigned count;
 	bool hostile; /* this call may get anything */
+	bool data;    /* see generate() */
 };
 
 uint64_t gen_random(struct gen *gen);

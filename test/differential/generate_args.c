@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/falloc.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -134,7 +135,7 @@ static int open_flags(struct gen *gen)
 		flags ^= 1 << gen_below(gen, 31);
 	if (gen->hostile && gen_percent(gen, 10))
 		flags = (int)gen_random(gen);
-	return flags;
+	return gen->data ? flags & ~(O_DIRECT | O_SYNC) : flags;
 }
 
 /* Mostly 24 bytes long. Without O_CREAT or O_TMPFILE the mode has to be 0. */
@@ -407,6 +408,19 @@ static void attribute_args(struct gen *gen, struct arg *arg, bool set)
 		arg->n[0] = 1 << gen_below(gen, 31);
 }
 
+/* A struct flock. */
+static void lock_words(struct gen *gen, struct arg *arg)
+{
+	static const short types[] = {F_RDLCK, F_WRLCK, F_WRLCK, F_UNLCK};
+
+	arg->form = FORM_WORDS;
+	arg->count = 4;
+	arg->n[0] = PICK(gen, types);
+	arg->n[1] = (int64_t)gen_below(gen, 40);
+	arg->n[2] = (int64_t)gen_below(gen, 20);
+	arg->n[3] = 0;
+}
+
 static void other_letter(struct gen *gen, char letter, const struct op *op, int at, struct arg *arg)
 {
 	static const int amodes[] = {F_OK, R_OK, W_OK, X_OK, R_OK | W_OK, R_OK | X_OK, R_OK | W_OK | X_OK, F_OK, R_OK};
@@ -414,6 +428,7 @@ static void other_letter(struct gen *gen, char letter, const struct op *op, int 
 	static const int64_t sizes[] = {0, 1, 5, 100, 4096, 5000, 70000};
 	static const int64_t wild[] = {-1, INT64_MIN, INT64_MAX, 1ll << 40};
 	static const int64_t devices[] = {0, 0, 0x103, 0x105, 0};
+	static const int64_t large[] = {1000, 4096, 16384, 20000, 70000};
 	static const char *const vectors[] = {"run|one|two", "", "x", "a||b", "run"};
 	int64_t id = geteuid() == 0 ? PICK(gen, ((int[]){0, 0, 1000, 4711, 65534, -1})) : PICK(gen, ((int[]){-1, -1, (int)geteuid()}));
 
@@ -447,6 +462,8 @@ static void other_letter(struct gen *gen, char letter, const struct op *op, int 
 	case 'f':
 	case '*':
 		number(arg, choice(gen, op->kind, letter == '*'));
+		if (gen->data && op->kind->nr == SYS_fallocate)
+			arg->n[0] &= ~(FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE);
 		break;
 	case 'i':
 		number(arg, PICK(gen, ((int64_t[]){0x7ff, 0xfff, 0, 0x3fff, 0xffff})));
@@ -473,6 +490,9 @@ static void other_letter(struct gen *gen, char letter, const struct op *op, int 
 	case 'l':
 	case 'j':
 		number(arg, gen->hostile && gen_percent(gen, 30) ? PICK(gen, wild) : PICK(gen, sizes));
+		/* The largest file is another one in memory. */
+		if (gen->data && arg->n[0] > 70000)
+			arg->n[0] = -1;
 		/* What is allocated is taken from the machine's memory. */
 		if (op->kind->nr == SYS_fallocate && arg->n[0] > 70000)
 			arg->n[0] = INT64_MIN;
@@ -486,7 +506,7 @@ static void other_letter(struct gen *gen, char letter, const struct op *op, int 
 			number(arg, gen_percent(gen, 50) ? 0 : 8);
 		break;
 	case 'Y':
-		number(arg, (int64_t)op->args[at - 1].length);
+		number(arg, op->args[at - 1].form == FORM_FILL ? op->args[at - 1].n[0] : (int64_t)op->args[at - 1].length);
 		if (gen->hostile && gen_percent(gen, 10))
 			number(arg, PICK(gen, ((int64_t[]){65536, 65537, 100, INT_MAX})));
 		break;
@@ -532,6 +552,18 @@ static void other_letter(struct gen *gen, char letter, const struct op *op, int 
 		break;
 	case '1':
 		number(arg, 1);
+		break;
+	case '2':
+		number(arg, F_SETFL);
+		break;
+	case '3':
+		lock_words(gen, arg);
+		break;
+	case '8':
+		gen_text(arg, "large content, ");
+		arg->form = FORM_FILL;
+		arg->count = 1;
+		arg->n[0] = PICK(gen, large);
 		break;
 	default:
 		number(arg, 0);

@@ -2,7 +2,7 @@
 /*
  * differential tree                             the lines of the standard tree
  * differential once UID TREE LINES COMMAND...   make the tree, run COMMAND in it as that user, write down the tree
- * differential generate SEED COUNT              (a COMMAND of once) calls that the tree suggests
+ * differential generate SEED COUNT [data]       (a COMMAND of once) calls that the tree suggests; data: of content, too
  * differential run LINES                        (a COMMAND of once, perhaps inside) make the calls
  * differential print LINES                      as a C program
  * differential arena DIR... -- COMMAND...       (root) run COMMAND where nothing but these directories can be written
@@ -208,9 +208,9 @@ int main(int argc, char **argv)
 		return print_c(argv[2]);
 	if (strcmp(what, "arena") == 0 && argc > 4)
 		return arena(argv + 2);
-	if (strcmp(what, "generate") == 0 && argc == 4) {
+	if (strcmp(what, "generate") == 0 && (argc == 4 || argc == 5)) {
 		enter();
-		return generate(strtoull(argv[2], NULL, 0), (unsigned)strtoul(argv[3], NULL, 10));
+		return generate(strtoull(argv[2], NULL, 0), (unsigned)strtoul(argv[3], NULL, 10), argc == 5);
 	}
 	/* Sequences execute /proc/self/exe, too: nothing is said. */
 	return 2;

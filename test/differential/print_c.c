@@ -122,12 +122,15 @@ static void print_op(const struct op *op)
 {
 	size_t args = strlen(op->kind->args);
 
-	if (op->kind->composite && op->kind->nr != SYS_getdents && op->kind->nr != SYS_getdents64)
+	if (op->kind->composite >= COMPOSITE_VECTOR) {
+		printf("\t/* (of several calls: composite_data.c) */ plain(");
+	} else if (op->kind->composite && op->kind->nr != SYS_getdents && op->kind->nr != SYS_getdents64) {
 		printf("\tin_child(%d, ", op->kind->composite == COMPOSITE_CHILD_CHDIR || op->kind->composite == COMPOSITE_CHILD_UMASK);
-	else if (op->slot != NO_SLOT)
+	} else if (op->slot != NO_SLOT) {
 		printf("\topening(%d, ", op->slot);
-	else
+	} else {
 		printf("\tplain(");
+	}
 	printf("\"%s\", %ld", op->kind->name, op->kind->nr);
 	for (size_t i = 0; i < KIND_ARGS; i++) {
 		printf(", ");

@@ -210,7 +210,7 @@ static int make(const struct line *l, uid_t uid)
 	if (strcmp(word, "mode") == 0)
 		return chmod(name, mode);
 	if (strcmp(word, "attr") == 0)
-		return lsetxattr(name, second, l->texts[2], l->lengths[2], 0) < 0 && errno != ENOTSUP ? -1 : 0;
+		return lsetxattr(name, second, l->texts[2], l->lengths[2], 0) < 0 && errno != ENOTSUP && (root || errno != EACCES) ? -1 : 0;
 	if (strcmp(word, "dir") == 0) {
 		result = mkdir(name, 0700);
 	} else if (strcmp(word, "file") == 0) {

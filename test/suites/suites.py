@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Test suites of others, natively and inside views, compared test by test.
 
-suites.py SCRIM [--suite NAME]... [--user root|user]... [--view plain|rules]... [--extent quick|long] [--only UNIT]...
+suites.py SCRIM [--suite NAME]... [--user root|user]... [--view plain|rules|crypt]... [--extent quick|long] [--only UNIT]...
           [--jobs N] [--dir DIR] [--cache DIR] [--json FILE] [--steady]
 
 Every unit of a suite (a module, a stressor, a program) runs in fresh directories of the same depth and length under DIR
@@ -33,7 +33,8 @@ import adapters
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOBODY = pwd.getpwnam("nobody")
 NATIVE = "native"
-VIEWS = {"plain": [], "rules": ["hide", "deny", "mask", "append", "readonly"]}
+VIEWS = {"plain": [], "rules": ["hide", "deny", "mask", "append", "readonly"], "crypt": []}
+ASKED_FOR = ["crypt"]  # not without --view: everything that the unit makes is encrypted
 # The first letter names the directory, so that every path inside is as long as natively.
 SIDES = (NATIVE, *VIEWS)
 # The kernel reports no fewer calls than this of any program of a suite: less means that the view was not in the way.
@@ -121,10 +122,14 @@ class Runner:
             with open(os.path.join(folder, "file"), "w", encoding="ascii") as file:
                 file.write("nobody looks here\n")
 
-    def prefix(self, side, stats):
+    def prefix(self, side, stats, folders):
         if side == NATIVE:
             return []
-        return [self.scrim, "run", "--die-with-parent", "--stats", stats, *(self.rules() if VIEWS[side] else []), "--"]
+        words = self.rules() if VIEWS[side] else []
+        if side == "crypt":
+            for name in ("work", "home", "tmp"):
+                words += ["-r", f"crypt {folders[name]} key=ephemeral plain=adopt"]
+        return [self.scrim, "run", "--die-with-parent", "--stats", stats, *words, "--"]
 
     def run(self, suite, unit, side, user, wanted):
         """({test: verdict}, {test: detail}) of UNIT; only the tests WANTED if there are any."""
@@ -139,7 +144,7 @@ class Runner:
             self.children.call("chown", "-R", f"{owner.pw_uid}:{owner.pw_gid}", place)
             stats = os.path.join(folders["out"], "stats")
             # What runs has to be the user that it is meant to be, inside too.
-            argv = [*self.prefix(side, stats), "/bin/sh", "-c", 'test "$(id -u)" = ' + str(owner.pw_uid) +
+            argv = [*self.prefix(side, stats, folders), "/bin/sh", "-c", 'test "$(id -u)" = ' + str(owner.pw_uid) +
                     ' || exit 99; exec "$@"', "sh", *suite.command(unit, folders, wanted)]
             status = self.execute(argv, folders, owner, suite)
             verdicts, details = suite.verdicts(unit, folders, status)
@@ -398,7 +403,7 @@ def main():
             for user in users:
                 for side in SIDES:
                     os.makedirs(os.path.join(base, user, side[0]), exist_ok=True)
-                one = Comparison(runner, suite, user, options.view or list(VIEWS), options.jobs,
+                one = Comparison(runner, suite, user, options.view or [view for view in VIEWS if view not in ASKED_FOR], options.jobs,
                                  0 if options.steady else ROUNDS)
                 print(f"{name}, {user}: {len(units)} units ...", flush=True)
                 one.run(units)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encrypted files on a file system that is full: errors reach the program and the log, nothing committed is lost, a retry succeeds.
+
+On small file systems mounted in a namespace of our own: a tmpfs; as root also an ext4 in a file; and where the kernel has quotas
+for tmpfs, one with a quota, for the ordinary user.
+
+Usage: full.py [--user] SCRIM
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from crypt_support import LIMIT, ORDINARY, expect, main
+from vectors import Held
+
+KEPT = b"kept " * 20_000
+SIZE = 8 << 20
+SMALL = os.environ.get("SCRIM_SMALL")
+
+
+class Full:
+    """A tree on a small file system, all but full."""
+
+    def __init__(self, place, kind):
+        self.place = place
+        self.root = os.path.join(SMALL, kind)
+        place.tree = os.path.join(self.root, place.top.rsplit("/", 1)[-1])
+        os.mkdir(place.tree)
+        place.rule = f"crypt {place.tree} key=work"
+        place.python(f"f = open(tree + '/kept', 'wb'); f.write({KEPT[:5]!r} * 20_000); f.flush(); os.fsync(f.fileno())")
+        self.ballast = os.path.join(place.tree + "-ballast")
+
+    def fill(self, leave=64 << 10):
+        """Leave that many bytes."""
+        with open(self.ballast, "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(32 << 10))
+                    file.flush()
+            except OSError as error:
+                code = error.errno
+            file.truncate(max(0, file.tell() - leave))
+        return code
+
+    def make_room(self):
+        os.unlink(self.ballast)
+
+    def clean(self):
+        subprocess.run(["rm", "-rf", self.place.tree, self.ballast], check=True)
+
+
+PROGRAM = """
+import errno
+def attempt(what):
+    try:
+        what()
+        return "good"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+name = tree + "/" + sys.argv[1]
+fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+os.write(fd, b"new content " * 100_000)
+print(attempt(lambda: os.fsync(fd)), attempt(lambda: os.fdatasync(fd)), attempt(lambda: os.close(os.open(name, os.O_RDWR))),
+      open(tree + "/kept", "rb").read() == b"kept " * 20_000, os.pread(fd, 12, 12) == b"new content ", flush=True)
+sys.stdin.readline()
+print(attempt(lambda: os.fsync(fd)), attempt(lambda: os.close(os.open(name, os.O_RDWR))), flush=True)
+"""
+
+
+def full(place, kind, code):
+    here = Full(place, kind)
+    try:
+        here.fill()
+        with Held(place, PROGRAM.replace("sys.stdin.readline()", "print('ready', flush=True)\nsys.stdin.readline()"), "new") as held:
+            expect(held.lines[0], f"{code} {code} {code} True True", "with no room: fsync, fdatasync, open, another file, the plaintext")
+            log = place.logged()
+            if "new" not in log:
+                raise AssertionError(f"the log: {log!r}")
+            here.make_room()
+            held.process.stdin.write(b"go on\n")
+            held.process.stdin.flush()
+            expect(held.process.stdout.readline().decode().strip(), "good good", "with room again: fsync, open")
+        expect(place.content("new") == b"new content " * 100_000, True, "what was kept for the retry")
+        place.verify()
+        # An older version that was committed survives what cannot be written, and a kill.
+        here.fill()
+        with Held(place, PROGRAM.split("sys.stdin.readline()", maxsplit=1)[0], "kept") as held:
+            expect(held.lines[0].split()[0], code, "fsync")
+            os.kill(place.supervisor(held.process), signal.SIGKILL)
+            held.process.wait(LIMIT)
+            held.__class__ = Dead
+        here.make_room()
+        expect(place.content("kept") == KEPT, True, "what was committed")
+        place.verify()
+        # Told to end while there is no room: nothing that was there is lost, and the run says that something is.
+        here.fill()
+        place.python("f = open(tree + '/kept', 'r+b'); f.write(os.urandom(1_000_000)); os._exit(0)", status=None)
+        if "kept" not in place.logged():
+            raise AssertionError(f"the log of a run that could not write back: {place.logged()!r}")
+        here.make_room()
+        expect(place.content("kept") == KEPT, True, "what was committed, after a run that could not write back")
+        # The timer tries again: nobody asks.
+        here.fill()
+        with Held(place, PROGRAM.split("sys.stdin.readline()", maxsplit=1)[0], "timer") as held:
+            expect(held.lines[0].split()[0], code, "fsync")
+            here.make_room()
+            wanted = b"new content " * 100_000
+            for _ in range(300):
+                time.sleep(0.1)
+                if os.path.getsize(place.name("timer")) > len(wanted):
+                    break
+            expect(place.content("timer") == wanted, True, "written by the timer when there was room")
+        place.verify()
+    finally:
+        here.clean()
+
+
+class Dead:
+    """A view whose end has been seen."""
+
+    def __exit__(self, *error):
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+
+
+def test_no_room_on_tmpfs(place):
+    full(place, "tmpfs", "ENOSPC")
+
+
+if SMALL and os.path.isdir(os.path.join(SMALL, "ext4")):
+    def test_no_room_on_ext4(place):
+        full(place, "ext4", "ENOSPC")
+
+if SMALL and os.path.isdir(os.path.join(SMALL, "quota")):
+    def test_quota(place):
+        if os.geteuid() == ORDINARY:
+            full(place, "quota", "EDQUOT")
+
+
+def mount(*words):
+    return subprocess.run(["mount", *words], stderr=subprocess.PIPE, check=False).returncode == 0
+
+
+def set_up(small):
+    """Small file systems below SMALL, in this namespace."""
+    for kind in ("tmpfs", "ext4", "quota"):
+        os.mkdir(os.path.join(small, kind))
+    if not mount("-t", "tmpfs", "-o", f"size={SIZE},mode=1777", "small", os.path.join(small, "tmpfs")):
+        raise SystemExit("no tmpfs can be mounted")
+    if not mount("-t", "tmpfs", "-o", f"mode=1777,usrquota,usrquota_block_hardlimit={SIZE}", "quota", os.path.join(small, "quota")):
+        print("no quotas on this kernel's tmpfs", flush=True)
+        os.rmdir(os.path.join(small, "quota"))
+    image = os.path.join(small, "image")
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    if mount("-o", "loop", image, os.path.join(small, "ext4")):
+        os.chmod(os.path.join(small, "ext4"), 0o1777)
+    else:
+        print("no loop device here", flush=True)
+        os.rmdir(os.path.join(small, "ext4"))
+
+
+if __name__ == "__main__":
+    if not SMALL:
+        directory = tempfile.mkdtemp(prefix="scrim-small-")
+        os.chmod(directory, 0o755)
+        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
+        status = subprocess.run([*unshare, sys.executable, *sys.argv], env={**os.environ, "SCRIM_SMALL": directory}).returncode
+        subprocess.run(["rm", "-rf", directory], check=True)
+        sys.exit(status)
+    set_up(SMALL)
+    main(globals())
