@@ -74,7 +74,7 @@ _scrim()
 	run+=' --key --key-file --key-fd --passfile --askpass --memfd-max --memfd-total --require-no-swap --strict-freshness'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run scratch check explain tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
+		_scrim_words 'run scratch check explain learn tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
 		return
 	fi
 
@@ -137,6 +137,8 @@ _scrim()
 		scratch:*) _scrim_files -d ;;
 		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
 		explain:-*) _scrim_words "$policy --last --json -n" ;;
+		learn:-*) _scrim_words "--output $policy $run --" ;;
+		learn:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
 		tree:-*) _scrim_words "$policy --marked --level --json" ;;
 		tree:*) _scrim_files -d ;;
 		check:-*) _scrim_words "$policy --json" ;;

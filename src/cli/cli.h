@@ -23,6 +23,7 @@ enum {
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_learn(int argc, char **argv);
 int cmd_tree(int argc, char **argv);
 int cmd_encrypt(int argc, char **argv);
 int cmd_decrypt(int argc, char **argv);
@@ -39,6 +40,9 @@ int cmd_scratch(int argc, char **argv);
 
 /* Is FD a terminal on which colours are wanted (NO_COLOR, TERM)? */
 bool cli_in_colour(int fd);
+
+/* Does the terminal show UTF-8? As setlocale(3) would find it. */
+bool cli_in_utf8(void);
 
 /* Print "scrim: MESSAGE" on standard error (colour on a terminal, unless NO_COLOR). */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

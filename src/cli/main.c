@@ -18,6 +18,7 @@ static const struct {
 	{"scratch", cmd_scratch, "run a command with an encrypted directory for temporary files"},
 	{"check", cmd_check, "say what is wrong with a policy"},
 	{"explain", cmd_explain, "say which rules decide about a path; --last: what was refused"},
+	{"learn", cmd_learn, "run a command, see what it uses, propose a policy"},
 	{"tree", cmd_tree, "show a directory as a view would have it"},
 	{"encrypt", cmd_encrypt, "encrypt files, in place or to another file"},
 	{"decrypt", cmd_decrypt, "the reverse"},

@@ -18,6 +18,19 @@ bool cli_in_colour(int fd)
 	return !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
 }
 
+bool cli_in_utf8(void)
+{
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+	}
+	return false;
+}
+
 /* One write, so that a line stays whole among those of other processes. */
 static _printf_(3, 0) void say(const char *colour, const char *kind, const char *format, va_list args)
 {

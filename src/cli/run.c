@@ -27,6 +27,7 @@ enum {
 	OPT_LOG,
 	OPT_LOG_FD,
 	OPT_STATS,
+	OPT_RECORD_FD,
 	OPT_WORKERS,
 };
 
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{"log", required_argument, NULL, OPT_LOG},
 	{"log-fd", required_argument, NULL, OPT_LOG_FD},
 	{"stats", required_argument, NULL, OPT_STATS},
+	{"record-fd", required_argument, NULL, OPT_RECORD_FD},
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -197,6 +199,9 @@ static int take_option(struct run *run, int opt, const char *argument, struct er
 		return 0;
 	case OPT_LOG_FD:
 		return open_descriptor("log-fd", argument, &run->log_fd, msg);
+	case OPT_RECORD_FD:
+		run->front.wait_for_end = true;
+		return open_descriptor("record-fd", argument, &run->front.supervisor.record_fd, msg);
 	case OPT_STATS:
 		free(run->stats_file);
 		run->stats_file = NULL;
@@ -283,7 +288,8 @@ static int load_policy(struct run *run, struct errmsg *msg)
 	int r = policy_options_load(run->options, &run->policy, msg);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; policy_warning(run->policy, i); i++)
+	/* Who learns what a policy has to say has none yet. */
+	for (uint32_t i = 0; !run->front.supervisor.record_fd && policy_warning(run->policy, i); i++)
 		cli_warn("%s", policy_warning(run->policy, i));
 
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);

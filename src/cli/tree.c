@@ -210,20 +210,6 @@ static void print_counts(const struct tree *tree)
 	putchar('\n');
 }
 
-/* Does the terminal show UTF-8? As setlocale(3) would find it. */
-static bool is_utf8(void)
-{
-	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *value = getenv(names[i]);
-
-		if (value && *value)
-			return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
-	}
-	return false;
-}
-
 static void free_options(struct policy_options **options)
 {
 	policy_options_free(*options);
@@ -243,7 +229,7 @@ static int show(struct tree_config *config, const char *start, bool json)
 		return EXIT_SCRIM_FAILED;
 	tree->policy = config->policy;
 	tree->colour = cli_in_colour(STDOUT_FILENO);
-	tree->unicode = is_utf8();
+	tree->unicode = cli_in_utf8();
 	tree->list = json ? json_array() : NULL;
 	config->entry = json ? add_entry : print_entry;
 	config->data = tree;

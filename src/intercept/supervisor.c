@@ -17,6 +17,7 @@
 #include "intercept/filter/filter.h"
 #include "intercept/notify.h"
 #include "intercept/parents.h"
+#include "intercept/record.h"
 #include "intercept/steer/guard.h"
 #include "intercept/steer/steer.h"
 #include "intercept/wards/wards.h"
@@ -131,6 +132,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct workers *workers = NULL;
 	struct parents *parents = NULL;
 	struct threads *threads = NULL;
+	struct record *record = NULL;
 	struct wards *wards = NULL;
 	struct steer *steer = NULL;
 	int error;
@@ -193,6 +195,11 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		if (error)
 			return errmsg_set(msg, error, "cannot start the log: %s", strerror(-error));
 	}
+	if (config->record_fd > 0) {
+		error = record_new(&record);
+		if (error)
+			return errmsg_set(msg, error, "nothing can be recorded: out of memory");
+	}
 	error = workers_start(&(struct workers_config){.listener = launch.listener,
 						       .reaper = launch.reaper,
 						       .view = view,
@@ -201,6 +208,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 						       .threads = threads,
 						       .wards = wards,
 						       .log = config->log,
+						       .record = record,
 						       .initial = config->workers},
 			      &workers);
 	if (error)
@@ -214,6 +222,8 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	workers_watch(workers, reaper);
 	error = launch_wait(&launch);
 	wards_end(wards);
+	if (record)
+		record_write(record, config->record_fd);
 	if (config->stats_file)
 		write_stats(config->stats_file, workers, steer);
 	/* Workers still read the view, the policy and the guard: the end of the process releases them. */

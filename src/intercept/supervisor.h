@@ -17,6 +17,7 @@ struct supervisor_config {
 	struct run_counters *counters;
 	void (*before_start)(void);  /* NULL, or called when all is prepared, before the command comes to be */
 	unsigned workers;	     /* 0: as many as fit the machine */
+	int record_fd;		     /* where it is written, at the end, what was done with which path (record.h); 0: nowhere */
 	const char *stats_file;	     /* NULL, or where the counts of mediated calls are written as JSON at the end (tests) */
 };
 

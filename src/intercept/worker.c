@@ -25,6 +25,7 @@
 #include "intercept/lent.h"
 #include "intercept/notify.h"
 #include "intercept/notify_caller.h"
+#include "intercept/record.h"
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
 
@@ -327,9 +328,13 @@ static int serve(struct worker *worker, struct outcome *out)
 	for (int i = 0; i < 6; i++)
 		args[i] = worker->notif.data.args[i];
 	error = take_rights(worker, row->handler);
+	if (worker->all->config.record)
+		record_begin(&worker->op);
 	if (!error)
 		error = handler(&worker->op, worker->notif.data.nr, args, out);
 	op_end(&worker->op);
+	if (worker->all->config.record && !error)
+		record_note(worker->all->config.record, row->handler, &worker->op);
 	/* What was read through the pid was the caller's only if it still waits; a dead one needs no answer. */
 	return error;
 }

@@ -18,6 +18,7 @@
 #define SYSCALL_COUNTS 512
 
 struct parents;
+struct record;
 struct steer;
 struct threads;
 struct wards;
@@ -31,6 +32,7 @@ struct workers_config {
 	struct parents *parents;
 	struct threads *threads;
 	struct wards *wards; /* NULL: the supervisor has no more than an ordinary user */
+	struct record *record; /* NULL: nobody learns from it */
 	unsigned initial; /* threads at the start; 0: a default */
 };
 

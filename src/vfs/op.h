@@ -82,6 +82,7 @@ struct op {
 	struct refused refused;
 	char text[2][PATH_MAX + 1]; /* path arguments as the caller gave them */
 	size_t text_len[2];
+	uint64_t open_flags; /* of an open: as the caller gave them */
 	struct walk walk[2];
 	bool holds_fs; /* op_take_umask() made it the only one that may change the process's */
 	/* Scratch for content that goes to or comes from the caller (listings, xattrs, links). */

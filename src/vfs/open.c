@@ -320,6 +320,7 @@ int vfs_open(struct op *op, int dirfd, const struct open_how *how, struct outcom
 {
 	struct walk *walk = &op->walk[0];
 
+	op->open_flags = how->flags;
 	if (op->text_len[0] == sizeof(STATE_PATH) - 1 && memcmp(op->text[0], STATE_PATH, sizeof(STATE_PATH) - 1) == 0 &&
 	    !(how->flags & (O_PATH | O_DIRECTORY)) && !wants_write(how->flags)) {
 		_cleanup_close_ int state = -EBADF;
