@@ -62,7 +62,7 @@ rm -r "$home"
 expect passwd scrim key pass
 expect /usr scrim key import x /us
 expect --recovery scrim key import x --rec
-for word in run scratch check explain tree key --version; do
+for word in run scratch check explain learn tree key --version; do
 	expect "$word" scrim ''
 done
 expect --kill-on-exit scrim run -c x --kill
