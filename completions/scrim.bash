@@ -70,7 +70,7 @@ _scrim()
 	local policy='-p --profile -c --config -r --rule --hide --mask --append --readonly --deny --help'
 	local store='--json --quiet --provider --key --key-file --key-fd --passfile --askpass --strict-freshness --help'
 	local tree='--recursive --cross-device'
-	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --log --log-fd'
+	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --args --json-status-fd --log --log-fd'
 	run+=' --key --key-file --key-fd --passfile --askpass --memfd-max --memfd-total --require-no-swap --strict-freshness'
 
 	if ((COMP_CWORD == 1)); then
@@ -130,7 +130,7 @@ _scrim()
 	--slot-size) _scrim_words '4K 8K' ;;
 	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;
 	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-	--setenv | --pass-fd | --memfd-max | --memfd-total | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
+	--setenv | --pass-fd | --args | --json-status-fd | --memfd-max | --memfd-total | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
 	*)
 		case ${COMP_WORDS[1]}:$cur in
 		run:-* | scratch:-*) _scrim_words "$policy $run --" ;;

@@ -58,6 +58,8 @@ static _Noreturn void be_supervisor(struct front_config *config, int front_socke
 	struct errmsg msg = {0};
 
 	prctl(PR_SET_NAME, "scrim-view", 0, 0, 0);
+	if (config->status_fd > 0)
+		close(config->status_fd);
 	/* The policy and keys are in this memory: no core file, no debugger of the same user. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (config->prepare) {
@@ -221,6 +223,13 @@ static bool ended_by_signal(struct front *front)
 	}
 }
 
+/* As bubblewrap has it. */
+static void tell_status(const struct front *front, const char *what, int value)
+{
+	if (front->config->status_fd > 0)
+		dprintf(front->config->status_fd, "{\"%s\": %d}\n", what, value);
+}
+
 /* One message. Returns true when the command's part is over and `status` is set. */
 static bool take_message(struct front *front)
 {
@@ -243,6 +252,7 @@ static bool take_message(struct front *front)
 	switch ((enum front_event)message.event) {
 	case FRONT_STARTED:
 		front->command = message.value;
+		tell_status(front, "child-pid", front->command);
 		let_streams_go();
 		return false;
 	case FRONT_STOPPED:
@@ -394,5 +404,6 @@ int front_run(struct front_config *config)
 	else if (summary_total(config->supervisor.counters) > 0)
 		wait_for_supervisor(&front, LOG_WAIT_MS);
 	summary_print(config->supervisor.counters, config->hint);
+	tell_status(&front, "exit-code", front.status);
 	return front.status;
 }

@@ -22,6 +22,7 @@ struct front_config {
 	const int *private_fds; /* for `prepare` alone, which closes them */
 	size_t private_fd_count;
 	bool commits;	      /* encrypted files are written: wait until what the command wrote is committed */
+	int status_fd;	      /* lines of JSON on what becomes of the command go there; front's alone; 0: nowhere */
 	const char *hint;     /* what to say after the count of refusals: where to read more; NULL: nothing */
 };
 

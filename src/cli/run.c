@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/environment.h"
 #include "cli/front.h"
@@ -28,6 +29,8 @@ enum {
 	OPT_LOG_FD,
 	OPT_STATS,
 	OPT_RECORD_FD,
+	OPT_ARGS,
+	OPT_JSON_STATUS_FD,
 	OPT_WORKERS,
 };
 
@@ -46,6 +49,8 @@ static const struct option long_options[] = {
 	{"stats", required_argument, NULL, OPT_STATS},
 	{"record-fd", required_argument, NULL, OPT_RECORD_FD},
 	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"args", required_argument, NULL, OPT_ARGS},
+	{"json-status-fd", required_argument, NULL, OPT_JSON_STATUS_FD},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
@@ -69,6 +74,8 @@ static const char help_text[] =
 	"      --die-with-parent  kill everything when the caller of scrim dies\n"
 	"      --kill-on-exit     when the command ends, kill what it left running\n"
 	RUN_CRYPT_HELP
+	"      --args FD          take more words of the command line from FD, NUL-ended\n"
+	"      --json-status-fd N  tell pid and exit code there, as lines of JSON\n"
 	"log:\n"
 	"      --log FILE, --log-fd N\n"
 	"                         where refusals go (else: scrim explain --last)\n";
@@ -87,6 +94,8 @@ struct run {
 	size_t pass_fd_count;
 	const char *log_file;
 	int log_fd;
+	int status_fd;
+	struct arguments arguments;
 	int kept_fd; /* of our own, for as long as the run lasts; -1: none */
 	struct run_crypt crypt;
 	char *stats_file;
@@ -100,6 +109,7 @@ static void run_done(struct run *run)
 	environment_free(run->environment);
 	log_free(run->front.supervisor.log);
 	safe_close(run->log_fd);
+	arguments_done(&run->arguments);
 	free(run->changes);
 	free(run->pass_fds);
 	free(run->stats_file);
@@ -202,6 +212,8 @@ static int take_option(struct run *run, int opt, const char *argument, struct er
 	case OPT_RECORD_FD:
 		run->front.wait_for_end = true;
 		return open_descriptor("record-fd", argument, &run->front.supervisor.record_fd, msg);
+	case OPT_JSON_STATUS_FD:
+		return open_descriptor("json-status-fd", argument, &run->status_fd, msg);
 	case OPT_STATS:
 		free(run->stats_file);
 		run->stats_file = NULL;
@@ -220,12 +232,21 @@ static int take_option(struct run *run, int opt, const char *argument, struct er
 	}
 }
 
+/* Each word can be one of these. */
+static int make_room(struct run *run, int argc)
+{
+	struct env_change *changes = reallocarray(run->changes, (size_t)argc + 1 + run->change_count, sizeof(*changes));
+	int *fds = reallocarray(run->pass_fds, (size_t)argc + 1 + run->pass_fd_count, sizeof(*fds));
+
+	run->changes = changes ? changes : run->changes;
+	run->pass_fds = fds ? fds : run->pass_fds;
+	return changes && fds ? 0 : -ENOMEM;
+}
+
 /* Returns 0, 1 when only help was wanted, or a negative errno with MSG. */
 static int parse(struct run *run, int argc, char **argv, struct errmsg *msg)
 {
-	run->changes = calloc((size_t)argc + 1, sizeof(*run->changes));
-	run->pass_fds = calloc((size_t)argc + 1, sizeof(*run->pass_fds));
-	if (!run->changes || !run->pass_fds || policy_options_new(&run->options) < 0)
+	if (make_room(run, argc) < 0 || policy_options_new(&run->options) < 0)
 		return -ENOMEM;
 
 	opterr = 0;
@@ -241,7 +262,15 @@ static int parse(struct run *run, int argc, char **argv, struct errmsg *msg)
 			return errmsg_set(msg, -EINVAL, "unknown option %s (scrim run --help lists them)", argv[at]);
 		if (opt == ':')
 			return errmsg_set(msg, -EINVAL, "option %s needs an argument", argv[at]);
-		int r = take_option(run, opt, optarg, msg);
+		int r;
+		if (opt == OPT_ARGS) {
+			r = arguments_insert(&run->arguments, optarg, optind, &argc, &argv, msg);
+			if (r == 0)
+				r = make_room(run, argc);
+			optind = 1;
+		} else {
+			r = take_option(run, opt, optarg, msg);
+		}
 		if (r < 0)
 			return r;
 	}
@@ -270,6 +299,7 @@ static int close_others(const struct run *run)
 	for (;;) {
 		int kept = lowest(&run->log_fd, 1, from, -1);
 		kept = lowest(&run->kept_fd, 1, from, kept);
+		kept = lowest(&run->status_fd, 1, from, kept);
 		kept = lowest(run->pass_fds, run->pass_fd_count, from, kept);
 		kept = lowest(run->crypt.fds, run->crypt.fd_count, from, kept);
 		unsigned last = kept < 0 ? ~0u : (unsigned)kept - 1;
@@ -356,6 +386,14 @@ static int make_log(struct run *run, struct errmsg *msg)
 	return r;
 }
 
+/* A descriptor for us alone is not the command's; one that is passed too is closed with those. */
+static void let_go(struct run *run, int *fd)
+{
+	if (*fd > 2 && !is_passed(run, *fd))
+		safe_close(*fd);
+	*fd = -EBADF;
+}
+
 static int prepare(struct run *run, struct errmsg *msg)
 {
 	int r = run_crypt_find_fds(&run->crypt, msg);
@@ -380,14 +418,14 @@ static int prepare(struct run *run, struct errmsg *msg)
 	r = run_crypt_prepare(&run->crypt, run->policy, run->front.supervisor.log, &run->front, msg);
 	if (r < 0)
 		return r;
-	/* A descriptor for the log alone is not the command's; one that is passed too is closed with those. */
-	for (size_t i = 0; i < run->pass_fd_count; i++)
-		if (run->pass_fds[i] == run->log_fd)
-			run->log_fd = -EBADF;
-	if (run->log_fd > 2)
-		run->log_fd = safe_close(run->log_fd);
-	else
-		run->log_fd = -EBADF;
+	/* The streams are let go of while the command runs. */
+	if (run->status_fd >= 0) {
+		run->front.status_fd = fcntl(run->status_fd, F_DUPFD_CLOEXEC, 3);
+		if (run->front.status_fd < 0)
+			return errmsg_set(msg, -errno, "--json-status-fd %d: %s", run->status_fd, strerror(errno));
+	}
+	let_go(run, &run->log_fd);
+	let_go(run, &run->status_fd);
 	run->front.supervisor.launch.pass_fds = run->pass_fds;
 	run->front.supervisor.launch.pass_fd_count = run->pass_fd_count;
 	run->front.supervisor.stats_file = run->stats_file;
@@ -401,7 +439,7 @@ int cmd_run(int argc, char **argv)
 
 int run_command(int argc, char **argv, int kept_fd)
 {
-	_cleanup_(run_done) struct run run = {.log_fd = -EBADF, .kept_fd = kept_fd};
+	_cleanup_(run_done) struct run run = {.log_fd = -EBADF, .status_fd = -EBADF, .kept_fd = kept_fd};
 	struct errmsg msg = {0};
 
 	int r = parse(&run, argc, argv, &msg);

@@ -7,7 +7,7 @@ scrim_unit(environment SOURCES ${CMAKE_SOURCE_DIR}/src/cli/environment.c LINK sc
 set(cli ${CMAKE_SOURCE_DIR}/src/cli)
 set(intercept ${CMAKE_SOURCE_DIR}/src/intercept)
 add_executable(scrim_stub integration/stub_view.c
-  ${cli}/main.c ${cli}/message.c ${cli}/run.c ${cli}/front.c ${cli}/summary.c ${cli}/environment.c ${cli}/state_log.c
+  ${cli}/main.c ${cli}/message.c ${cli}/run.c ${cli}/front.c ${cli}/summary.c ${cli}/environment.c ${cli}/state_log.c ${cli}/arguments.c
   ${intercept}/launch.c ${intercept}/reaper.c ${intercept}/command.c ${intercept}/wards/vault_main.c)
 target_link_libraries(scrim_stub PRIVATE scrim_policy scrim_base)
 target_compile_definitions(scrim_stub PRIVATE SCRIM_VERSION="${PROJECT_VERSION}")

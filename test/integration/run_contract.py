@@ -118,6 +118,70 @@ def test_passed_pipe_ends():
     expect(p.returncode, 0)
 
 
+def words_from(*words, ends=True):
+    """A descriptor with WORDS, each ended by a NUL."""
+    r, w = os.pipe()
+    with os.fdopen(w, "wb") as f:
+        f.write(b"\0".join(os.fsencode(word) for word in words) + (b"\0" if ends and words else b""))
+    return r
+
+
+def with_args(*before, words, after=(), ends=True):
+    fd = words_from(*words, ends=ends)
+    try:
+        return run(*before, "--args", str(fd), *after, pass_fds=(fd,))
+    finally:
+        os.close(fd)
+
+
+def test_args():
+    p = with_args(words=("--setenv", "A=b c", "--setenv", "B="), after=("--", "sh", "-c", 'echo "$A|$B|$0"', "x y"))
+    expect((p.returncode, p.stdout), (0, b"b c||x y\n"), "options")
+    p = with_args(words=("--setenv", "A=1", "--", "sh", "-c"), after=("echo $A \"$@\"", "x", "", "--args"))
+    expect((p.returncode, p.stdout), (0, b"1  --args\n"), "the command too, and what follows it")
+    expect(with_args("--setenv", "A=1", words=("sh", "-c", "echo $A"), ends=False).stdout, b"1\n", "without the last NUL")
+    expect(with_args("--setenv", "A=1", words=(), after=("sh", "-c", "echo $A")).stdout, b"1\n", "no words")
+    inner = words_from("--setenv", "A=inner")
+    outer = words_from("--setenv", "A=outer", "--args", str(inner), "--setenv", "B=outer")
+    p = run("--args", str(outer), "sh", "-c", "echo $A $B; ls /proc/self/fd", pass_fds=(inner, outer))
+    expect(p.stdout.split()[:2], [b"inner", b"outer"], "in one another")
+    expect(len(p.stdout.split()), 6, "and none of them left open but the three and ls's own")
+    os.close(inner)
+    os.close(outer)
+    many = with_args(words=["--unsetenv", "X"] * 4400, after=("echo", "ran"))
+    expect((many.returncode, many.stdout), (0, b"ran\n"), "many")
+    for p, text in ((with_args(words=["--unsetenv", "X"] * 4600, after=("true",)), b"more than 9000 words"),
+                    (with_args(words=("--nonsense",), after=("true",)), b"unknown option --nonsense"),
+                    (run("--args", "77", "true"), b"--args 77: Bad file descriptor"),
+                    (run("--args", "x", "true"), b"is not a descriptor's number"),
+                    (with_args(words=("--chdir",)), b"option --chdir needs an argument")):
+        expect((p.returncode, text in p.stderr), (125, True), f"{text}: {p.stderr}")
+
+
+def test_json_status():
+    for command, status in (("exit 3", 3), ("kill -KILL $$", 137), ("exec /absent", 127)):
+        r, w = os.pipe()
+        p = run("--json-status-fd", str(w), "sh", "-c", f"echo $$; {command}", pass_fds=(w,))
+        os.close(w)
+        with os.fdopen(r) as f:
+            lines = [json.loads(line) for line in f]
+        pid = int(p.stdout) if not STUB else lines[0]["child-pid"]
+        expect((p.returncode, lines), (status, [{"child-pid": pid}, {"exit-code": status}]))
+    r, w = os.pipe()
+    expect(descriptors("--json-status-fd", str(w), pass_fds=(w,)), [0, 1, 2], "the command does not get it")
+    expect(descriptors("--json-status-fd", str(w), "--pass-fd", str(w), pass_fds=(w,)), [0, 1, 2, w], "unless it is to")
+    os.close(w)
+    os.close(r)
+    p = run("--json-status-fd", "1", "echo", "x")
+    expect(p.stdout.split(b"\n")[-2], b'{"exit-code": 0}', "on standard output, which the command also has")
+    # Nobody reads.
+    r, w = os.pipe()
+    os.close(r)
+    p = run("--json-status-fd", str(w), "echo", "x", pass_fds=(w,))
+    os.close(w)
+    expect((p.returncode, p.stdout), (0, b"x\n"))
+
+
 def test_stdout_ends_with_the_command():
     """A reader sees the end when the command closes its side, though scrim still runs."""
     p = subprocess.Popen([SCRIM, "run", *rules(), "sh", "-c", "echo x; exec >&-; read x"], env=environment(),
