@@ -13,6 +13,9 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U /* likewise */
+#endif
 
 int memfd_new(const char *name, const void *data, size_t len, int *ret_fd)
 {
@@ -27,6 +30,23 @@ int memfd_new(const char *name, const void *data, size_t len, int *ret_fd)
 	error = write_whole(fd, data, len);
 	if (error < 0)
 		return error;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int memfd_new_program(const char *name, int *ret_fd)
+{
+	/* Before 6.3 all can be executed; with vm.memfd_noexec=2 none (sysctl/vm.rst). */
+	static const unsigned kinds[] = {MFD_EXEC, 0, MFD_NOEXEC_SEAL};
+	_cleanup_close_ int fd = -EBADF;
+
+	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(kinds); i++) {
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kinds[i]);
+		if (fd < 0 && errno != EINVAL && errno != EACCES)
+			break;
+	}
+	if (fd < 0 || fchmod(fd, 0666) < 0)
+		return -errno;
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }

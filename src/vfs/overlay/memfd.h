@@ -10,6 +10,9 @@
  */
 int memfd_new(const char *name, const void *data, size_t len, int *ret_fd);
 
+/* An empty one that may be executed when it gets the mode for it. */
+int memfd_new_program(const char *name, int *ret_fd);
+
 /* Nothing of it can be changed any more, by anybody. */
 int memfd_seal(int fd);
 

@@ -30,7 +30,10 @@ struct vnode_key {
 	const struct aead_provider *provider;
 };
 
-/* Something that the log must say at once and that no call returns: PATH, a negative errno and what to do (static text). */
+/*
+ * Something that the log must say at once, beside or instead of what a call returns: PATH as it is now, a negative errno (0: a
+ * note) and what that means or what to do. Strings are valid during the call, which may come from any thread.
+ */
 typedef void vnode_report(void *data, const char *path, size_t path_len, int error, const char *note);
 
 struct vnodes_config {
@@ -66,7 +69,8 @@ struct vnode_place {
 /*
  * Open the plaintext with open(2) FLAGS: access mode, O_APPEND, O_TRUNC, O_NONBLOCK, O_NOATIME, O_DIRECT... (O_CREAT and O_EXCL are
  * ignored; O_SYNC and O_DSYNC are -EINVAL, said by the caller). MADE: the caller of this function created the file just now, and
- * `object` is open for reading and writing.
+ * `object` is open for reading and writing, without O_APPEND. -EROFS: not encrypted, plain=read, and to be written. What plain=
+ * lets the program read as it is comes as a description of the real file.
  */
 int vnodes_open(struct vnodes *vnodes, const struct vnode_place *place, int flags, bool made, int *ret_fd);
 
@@ -74,21 +78,22 @@ int vnodes_open(struct vnodes *vnodes, const struct vnode_place *place, int flag
 int vnodes_present(struct vnodes *vnodes, const struct vnode_place *place, struct stat *stat);
 
 /*
- * Is (DEV, INO) a memfd of ours? Returns 0 and, each if not NULL, an O_PATH descriptor of the real file, the rule, the path by which
- * it was last opened (room for *PATH_LEN bytes), and the stat that is shown for a descriptor of it; or -ENOENT.
+ * Is (DEV, INO) a memfd of ours? Returns 0 and, each if not NULL, an O_PATH descriptor of the real file, the rule, its path as the
+ * kernel has it now (room for *PATH_LEN bytes; " (deleted)" behind it as in /proc), and the stat that is shown for a descriptor of
+ * it; or -ENOENT.
  */
 int vnodes_find(struct vnodes *vnodes, dev_t dev, ino_t ino, int *ret_object, int32_t *ret_rule, char *path,
 		size_t *path_len, struct stat *ret_shown);
 
-/* A path of the program's leads to the real file no longer by its old name: NEW_PATH is what links show from now on. */
+/* A path of the program's leads to the real file no longer by its old name, but by NEW_PATH. */
 void vnodes_renamed(struct vnodes *vnodes, dev_t real_dev, ino_t real_ino, const char *new_path, size_t len);
 
 /* truncate(2) and ftruncate(2), by place. */
 int vnodes_truncate(struct vnodes *vnodes, const struct vnode_place *place, uint64_t size);
 
 /*
- * Before a call that needs content which a tail-only vnode does not have (F_SETFL without O_APPEND, fallocate): load it. 0 also
- * for what is no vnode of ours.
+ * Before a call that needs content which a tail-only vnode does not have (F_SETFL without O_APPEND, ftruncate, fallocate,
+ * pwritev2 and io_submit with RWF_NOAPPEND): load it. 0 also for what is no vnode of ours.
  */
 int vnodes_load(struct vnodes *vnodes, dev_t dev, ino_t ino);
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What of the plaintext differs from what stands in the store. A program's writes to it are no calls of ours, so a chunk is
+ * hashed and the hash compared; a chunk that was read once for its hash is what is written, or it is read again after that: never
+ * is a hash remembered of anything newer than what the store got.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfs/vnode/internal.h"
+
+#define WINDOW (256u << 10) /* bytes that are looked at at once; a multiple of any chunk */
+#define BULK   4	    /* so many chunks in a row are left to the threads of the crew */
+
+/* A walk over the chunks of the plaintext. */
+struct scan {
+	struct vnode *v;
+	uint64_t size, chunk;
+	uint8_t *bytes;
+	size_t room;
+	bool write;         /* else the store has it all: only hashes are made */
+	uint64_t run, runs; /* changed chunks in a row that wait: first and how many */
+};
+
+void changes_forget(struct vnode *v)
+{
+	free(TAKE_PTR(v->hashes));
+	v->hash_count = v->hash_room = 0;
+}
+
+static bool is_hole(const struct vnode_hash *hash)
+{
+	static const struct vnode_hash zeros;
+
+	return memcmp(hash, &zeros, sizeof(zeros)) == 0;
+}
+
+/* So many chunks; new ones are holes. */
+static int set_count(struct vnode *v, uint64_t count)
+{
+	if (count > v->hash_room) {
+		uint64_t room = count < 4 ? count : count + count / 2;
+		struct vnode_hash *more = reallocarray(v->hashes, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		v->hashes = more;
+		v->hash_room = room;
+	}
+	if (count > v->hash_count)
+		memset(v->hashes + v->hash_count, 0, (count - v->hash_count) * sizeof(*v->hashes));
+	v->hash_count = count;
+	return 0;
+}
+
+static uint64_t chunk_len(const struct scan *s, uint64_t index)
+{
+	uint64_t from = index * s->chunk;
+
+	return s->size - from < s->chunk ? s->size - from : s->chunk;
+}
+
+static int forget_hash(struct scan *s, uint64_t first, uint64_t count)
+{
+	/* Not a hole, and what no chunk has. */
+	memset(s->v->hashes + first, 0xff, count * sizeof(*s->v->hashes));
+	return 0;
+}
+
+/* The run of changed chunks that waits, from the backing itself. */
+static int write_run(struct scan *s)
+{
+	uint64_t from = s->run * s->chunk, len = s->runs * s->chunk;
+	int64_t n;
+
+	if (!s->runs)
+		return 0;
+	if (len > s->size - from)
+		len = s->size - from;
+	n = s->v->backing->copy_in(s->v, from, len);
+	if (n >= 0 && (uint64_t)n == len) {
+		s->runs = 0;
+		return 0;
+	}
+	/* Or somebody cuts the file just now: what is there then comes with the next commit. */
+	forget_hash(s, s->run, s->runs);
+	s->runs = 0;
+	return n < 0 ? (int)n : 0;
+}
+
+/* The chunk INDEX, LEN bytes at BYTES. */
+static int see_data(struct scan *s, uint64_t index, const uint8_t *bytes, size_t len)
+{
+	struct vnode_hash hash;
+	int error = hasher_hash(s->v->all->hasher, bytes, len, &hash);
+
+	if (error < 0)
+		return error;
+	if (s->write && memcmp(&hash, &s->v->hashes[index], sizeof(hash)) != 0) {
+		if (s->runs && s->run + s->runs == index) {
+			s->runs++;
+		} else {
+			error = write_run(s);
+			s->run = index;
+			s->runs = 1;
+		}
+	}
+	if (error == 0)
+		s->v->hashes[index] = hash;
+	return error;
+}
+
+static int see_hole(struct scan *s, uint64_t first, uint64_t end)
+{
+	for (uint64_t i = first; i < end; i++) {
+		int error;
+
+		if (is_hole(&s->v->hashes[i]))
+			continue;
+		memset(&s->v->hashes[i], 0, sizeof(s->v->hashes[i]));
+		error = s->write ? store_punch(s->v->store, i * s->chunk, chunk_len(s, i)) : 0;
+		if (error < 0) {
+			forget_hash(s, i, 1);
+			return error;
+		}
+	}
+	return 0;
+}
+
+/* Chunks FIRST to END, in which there is data. */
+static int see_some(struct scan *s, uint64_t first, uint64_t end)
+{
+	while (first < end) {
+		uint64_t n = s->room / s->chunk < end - first ? s->room / s->chunk : end - first;
+		uint64_t from = first * s->chunk, len = n * s->chunk;
+		ssize_t got;
+
+		if (len > s->size - from)
+			len = s->size - from;
+		got = s->v->backing->read(s->v, s->bytes, len, from);
+		if (got < 0)
+			return (int)got;
+		memset(s->bytes + got, 0, len - (size_t)got);
+		for (uint64_t i = 0; i < n; i++) {
+			int error = see_data(s, first + i, s->bytes + i * s->chunk, chunk_len(s, first + i));
+
+			if (error < 0)
+				return error;
+		}
+		/* Before the buffer is used again, and in order. */
+		if (s->runs) {
+			int error = write_run(s);
+
+			if (error < 0)
+				return error;
+		}
+		first += n;
+	}
+	return 0;
+}
+
+static int walk(struct scan *s)
+{
+	uint64_t count = (s->size + s->chunk - 1) / s->chunk, next = 0;
+
+	while (next < count) {
+		uint64_t from, to, first, end;
+		int error = s->v->backing->next_data(s->v, next * s->chunk, &from, &to);
+
+		if (error == -ENXIO || (error == 0 && from >= s->size))
+			break;
+		if (error < 0)
+			return error;
+		first = from / s->chunk;
+		end = (to + s->chunk - 1) / s->chunk;
+		if (end > count)
+			end = count;
+		error = see_hole(s, next, first);
+		if (error == 0)
+			error = see_some(s, first, end);
+		if (error < 0)
+			return error;
+		next = end;
+	}
+	return see_hole(s, next, count);
+}
+
+static int scan(struct vnode *v, uint64_t size, bool write)
+{
+	struct scan s = {.v = v, .size = size, .write = write};
+	struct store_info info;
+	uint64_t count;
+	int error;
+
+	store_get_info(v->store, &info);
+	s.chunk = UINT64_C(1) << info.chunk_shift;
+	count = (size + s.chunk - 1) / s.chunk;
+	error = set_count(v, count);
+	if (error < 0)
+		return error;
+	s.room = count * s.chunk < WINDOW ? count * s.chunk : WINDOW;
+	s.bytes = malloc(s.room ? s.room : 1);
+	if (!s.bytes)
+		return -ENOMEM;
+	error = walk(&s);
+	if (error < 0 && s.runs)
+		forget_hash(&s, s.run, s.runs);
+	free(s.bytes);
+	return error;
+}
+
+int changes_note(struct vnode *v, uint64_t size)
+{
+	changes_forget(v);
+	return size ? scan(v, size, false) : 0;
+}
+
+static int write_tail(struct vnode *v, uint64_t size)
+{
+	int64_t n;
+
+	if (size <= v->tail_from)
+		return 0;
+	n = v->backing->copy_in(v, v->tail_from, size - v->tail_from);
+	if (n < 0)
+		return (int)n;
+	v->tail_from += (uint64_t)n;
+	return 0;
+}
+
+int changes_write(struct vnode *v, uint64_t size)
+{
+	int error = 0;
+
+	if (v->tail)
+		return write_tail(v, size);
+	/* What is cut comes back as zeros where it grows again, whatever happens after an error. */
+	if (size != store_size(v->store))
+		error = store_truncate(v->store, size);
+	return error < 0 ? error : scan(v, size, true);
+}

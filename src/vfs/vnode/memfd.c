@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plaintext in a file in memory. Of it we keep one description, for reading, so that leases (fcntl(2), F_SETLEASE) tell who else
+ * has it open: a read lease is refused while the inode is open for writing, a write lease while there is any other description;
+ * mappings hold one. The description that memfd_create(2) gives is not counted, so it is gone before anybody asks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "vfs/overlay/memfd.h"
+#include "vfs/vnode/internal.h"
+
+static int make(struct vnode *v, int *ret_fd)
+{
+	_cleanup_close_ int fd = -EBADF, kept = -EBADF;
+	struct stat stat;
+	int error = memfd_new_program("scrim-crypt", &fd);
+
+	if (!error)
+		error = memfd_reopen(fd, O_RDONLY, &kept);
+	if (error < 0)
+		return error;
+	/* Should somebody open it just when it is asked whether anybody does: not SIGIO, which kills. */
+	if (fcntl(kept, F_SETSIG, SIGURG) < 0 || fstat(fd, &stat) < 0)
+		return -errno;
+	pthread_mutex_lock(&v->all->lock);
+	v->backing_ino = stat.st_ino;
+	v->memfd = steal_fd(&kept);
+	table_add_backing(v);
+	pthread_mutex_unlock(&v->all->lock);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int fill(struct vnode *v, int *ret_fd)
+{
+	return memfd_reopen(v->memfd, O_RDWR, ret_fd);
+}
+
+static void drop(struct vnode *v)
+{
+	v->memfd = safe_close(v->memfd);
+}
+
+static int open_for_program(struct vnode *v, int flags, int *ret_fd)
+{
+	return memfd_reopen(v->memfd, flags, ret_fd);
+}
+
+static int look(struct vnode *v, struct vnode_look *ret)
+{
+	struct stat stat;
+
+	if (fstat(v->memfd, &stat) < 0)
+		return -errno;
+	ret->size = (uint64_t)stat.st_size;
+	ret->mtime = stat.st_mtim;
+	return 0;
+}
+
+static int set_mtime(struct vnode *v, const struct timespec *mtime)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, *mtime};
+
+	return futimens(v->memfd, times) < 0 ? -errno : 0;
+}
+
+static void set_mode(struct vnode *v, mode_t mode)
+{
+	/* Anybody may open what he was given once more: who may see it was judged before. */
+	(void)fchmod(v->memfd, mode & 0111 ? 0777 : 0666);
+}
+
+static ssize_t read_some(struct vnode *v, void *bytes, size_t len, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(v->memfd, (char *)bytes + done, len - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int64_t copy_in(struct vnode *v, uint64_t offset, uint64_t len)
+{
+	return store_copy_in(v->store, v->memfd, offset, len, offset);
+}
+
+static int next_data(struct vnode *v, uint64_t offset, uint64_t *ret_from, uint64_t *ret_to)
+{
+	off_t from = lseek(v->memfd, (off_t)offset, SEEK_DATA), to;
+
+	if (from < 0)
+		return -errno;
+	to = lseek(v->memfd, from, SEEK_HOLE);
+	if (to < 0)
+		return -errno;
+	*ret_from = (uint64_t)from;
+	*ret_to = (uint64_t)to;
+	return 0;
+}
+
+static bool lease(struct vnode *v, int kind)
+{
+	if (fcntl(v->memfd, F_SETLEASE, kind) < 0)
+		return false;
+	fcntl(v->memfd, F_SETLEASE, F_UNLCK);
+	return true;
+}
+
+static bool has_writers(struct vnode *v)
+{
+	return !lease(v, F_RDLCK);
+}
+
+static bool has_users(struct vnode *v)
+{
+	return !lease(v, F_WRLCK);
+}
+
+static void stop_growth(struct vnode *v)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	/* Seals are added through a description that can write. */
+	if (memfd_reopen(v->memfd, O_RDWR, &fd) == 0)
+		(void)fcntl(fd, F_ADD_SEALS, F_SEAL_GROW);
+}
+
+const struct vnode_backing vnode_memfd = {
+	.make = make,
+	.fill = fill,
+	.drop = drop,
+	.open = open_for_program,
+	.look = look,
+	.set_mtime = set_mtime,
+	.set_mode = set_mode,
+	.read = read_some,
+	.copy_in = copy_in,
+	.next_data = next_data,
+	.has_writers = has_writers,
+	.has_users = has_users,
+	.stop_growth = stop_growth,
+};
