@@ -73,9 +73,9 @@ static const char help_text[] =
 	"      --pass-fd N        keep descriptor N open (above 2 all others are closed)\n"
 	"      --die-with-parent  kill everything when the caller of scrim dies\n"
 	"      --kill-on-exit     when the command ends, kill what it left running\n"
-	RUN_CRYPT_HELP
 	"      --args FD          take more words of the command line from FD, NUL-ended\n"
 	"      --json-status-fd N  tell pid and exit code there, as lines of JSON\n"
+	RUN_CRYPT_HELP
 	"log:\n"
 	"      --log FILE, --log-fd N\n"
 	"                         where refusals go (else: scrim explain --last)\n";
