@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "proc/binfmt_misc.h"
 #include "vfs/known.h"
+#include "vfs/overlay/fstypes.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
 #include "vfs/vnode/vnode.h"
@@ -117,6 +118,9 @@ int view_new(const struct view_config *config, struct view **ret, struct errmsg 
 	error = pins_new(policy, &view->pins);
 	if (error < 0)
 		return errmsg_set(msg, error, "the objects of the rules cannot be remembered: %s", strerror(-error));
+	error = fstypes_new(policy, &view->fstypes);
+	if (error < 0)
+		return errmsg_set(msg, error, "the mounts cannot be watched: %s", strerror(-error));
 	error = link_hints_new(&view->links);
 	if (error < 0)
 		return errmsg_set(msg, error, "out of memory");
@@ -145,6 +149,7 @@ struct view *view_free(struct view *view)
 	binfmt_misc_free(view->formats);
 	masks_free(view->masks);
 	pins_free(view->pins);
+	fstypes_free(view->fstypes);
 	known_free(view->known);
 	link_hints_free(view->links);
 	safe_close(view->proc_fd);

@@ -15,6 +15,7 @@
 #include "vfs/policy/policy.h"
 
 struct binfmt_misc;
+struct fstypes;
 struct known;
 struct link_hints;
 struct masks;
@@ -30,6 +31,7 @@ struct vnodes_config;
 struct view {
 	const struct policy *policy;
 	struct policy_needs needs;
+	struct fstypes *fstypes; /* fstype rules (overlay/fstypes.h); NULL: none */
 	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
 	struct vnodes *vnodes; /* encrypted files in use (vnode/vnode.h); NULL: no rule encrypts */

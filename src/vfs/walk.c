@@ -16,6 +16,7 @@
 #include "vfs/fdpath.h"
 #include "vfs/op.h"
 #include "vfs/overlay/mask.h"
+#include "vfs/overlay/fstypes.h"
 #include "vfs/overlay/pins.h"
 #include "vfs/walk_parts.h"
 
@@ -93,6 +94,16 @@ void walk_apply_identity(struct op *op, struct walk *walk)
 {
 	if (pins_any(op->view->pins))
 		pins_apply(op->view->pins, op->view->policy, walk->stat.st_dev, walk->stat.st_ino, &walk->verdict);
+	if (op->view->fstypes)
+		fstypes_apply(op->view->fstypes, walk->stat.st_dev, &walk->verdict);
+}
+
+void walk_apply_absent(struct op *op, struct walk *walk, int dir)
+{
+	struct stat stat;
+
+	if (op->view->fstypes && fstat(dir, &stat) == 0)
+		fstypes_apply(op->view->fstypes, stat.st_dev, &walk->verdict);
 }
 
 /* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */

@@ -38,6 +38,8 @@ void walk_set_verdict(struct op *op, struct walk *walk);
 int walk_judge_visible(struct op *op, const struct walk *walk);
 /* The object at walk->fd is known by `stat`: let pinned identity say its part. */
 void walk_apply_identity(struct op *op, struct walk *walk);
+/* The same for a name that is not there, in the directory DIR: it is on the same file system. */
+void walk_apply_absent(struct op *op, struct walk *walk, int dir);
 /* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */
 int walk_apply_detached(struct op *op, struct walk *walk);
 /* Path, state and verdict of the object at FD, from what the kernel says its path is. */

@@ -356,8 +356,10 @@ static int look_at_name(struct op *op, struct walk *walk, unsigned flags)
 				walk->exists ? &walk->stat : &parent) ||
 	    (walk->exists && S_ISLNK(walk->stat.st_mode) && (flags & WALK_FOLLOW)))
 		return -EAGAIN;
-	if (!walk->exists)
+	if (!walk->exists) {
+		walk_apply_absent(op, walk, walk->parent_fd);
 		return 0;
+	}
 	walk_apply_identity(op, walk);
 	/* Who looks at the name alone is about to change it. */
 	if (!(flags & WALK_NAME) && S_ISREG(walk->stat.st_mode) && is_plain(&walk->verdict))

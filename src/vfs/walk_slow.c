@@ -337,8 +337,12 @@ static int stat_last_name(struct resolver *r, const char *name)
 {
 	struct walk *walk = r->walk;
 
-	if (fstatat(r->cur, name, &walk->stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
-		return errno == ENOENT ? STEP_DONE : -errno;
+	if (fstatat(r->cur, name, &walk->stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+		if (errno != ENOENT)
+			return -errno;
+		walk_apply_absent(r->op, walk, r->cur);
+		return STEP_DONE;
+	}
 	walk->exists = true;
 	walk_apply_identity(r->op, walk);
 	return STEP_DONE;
@@ -370,8 +374,12 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 	if (r->flags & WALK_NAME)
 		return stat_last_name(r, name);
 	_cleanup_close_ int next = open_name(r, name, dir_len);
+	if (next == -ENOENT) {
+		walk_apply_absent(r->op, walk, r->cur);
+		return STEP_DONE;
+	}
 	if (next < 0)
-		return next == -ENOENT ? STEP_DONE : next;
+		return next;
 	if (fstat(next, &walk->stat) < 0)
 		return -errno;
 	error = check_xdev(r, next);

@@ -15,7 +15,7 @@ static void test_messages(void **state)
 		const char *text, *message;
 	} table[] = {
 		{"\n\nhdie /x", "test.conf:3:1: unknown verb: hdie\n  hdie /x\n  ^\n"
-				"write hide, deny, show, mask, plain, crypt, append, readonly, free, env, option or include"},
+				"write hide, deny, show, mask, plain, crypt, append, readonly, free, fstype, env, option or include"},
 		{"hide", "test.conf:1:5: the pattern is missing\n  hide\n      ^\nwrite VERB PATTERN [OPTION=VALUE ...]"},
 		{"  hide x/y", "test.conf:1:8: a relative pattern\n    hide x/y\n         ^\nwrite ${CWD}/x or **/x"},
 		{"mask /x colour=red", "test.conf:1:9: unknown option: colour=red\n  mask /x colour=red\n          ^\n"

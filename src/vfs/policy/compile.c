@@ -238,6 +238,43 @@ static int check_crypt(struct compiler *c, const struct parsed_rule *parsed, con
 	return 0;
 }
 
+/*
+ * A rule that matches no path stands in the trie as a child of the root that no name can be: its text begins with a NUL. So
+ * everything that goes through rules finds it where it looks for them.
+ */
+static int add_fstype(struct compiler *c, const struct parsed_rule *parsed)
+{
+	struct policy *policy = c->policy;
+	size_t len = strlen(parsed->fstype);
+	char *text = arena_alloc(&policy->arena, len + 2), *shown = arena_alloc(&policy->arena, len + sizeof("fstype "));
+	uint32_t node;
+
+	if (!text || !shown)
+		return -ENOMEM;
+	memcpy(text + 1, parsed->fstype, len);
+	memcpy(stpcpy(shown, "fstype "), parsed->fstype, len);
+	const struct component component = {text, (uint16_t)(len + 1), COMPONENT_LITERAL};
+	int r = trie_insert(&c->builder, &component, 1, &node);
+	if (r < 0)
+		return r;
+	uint32_t index = policy->rule_count++;
+	policy->rules[index] = (struct rule){
+		.verb = parsed->verb->name,
+		.pattern = shown,
+		.origin = parsed->origin,
+		.line = parsed->line,
+		.index = index,
+		.literal_prefix = "/",
+		.fstype = parsed->fstype,
+		.fstype_visibility = (enum visibility)parsed->verb->value,
+	};
+	policy->terminals[index] = node;
+	policy->effects[index] = parsed->verb->value;
+	trie_end(&c->builder, node, PART_VISIBILITY, (int32_t)index, false);
+	note_need(&policy->needs, parsed->verb, &policy->rules[index]);
+	return 0;
+}
+
 static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 {
 	struct pattern *pattern = &c->pattern;
@@ -245,6 +282,8 @@ static int compile_rule(struct compiler *c, const struct parsed_rule *parsed)
 	struct resolved resolved;
 	struct buffer prefix;
 
+	if (parsed->fstype)
+		return add_fstype(c, parsed);
 	int r = pattern_split(parsed->pattern, strlen(parsed->pattern), pattern, &fault);
 	if (r < 0)
 		return refuse(c, r, parsed, fault.remedy, fault.why);

@@ -51,6 +51,7 @@ struct parsed_rule {
 	const char *pattern; /* one expansion of it */
 	const char *origin;
 	unsigned line;
+	const char *fstype; /* of a fstype rule, or NULL */
 	struct mask_options mask;
 	const char *crypt_key;
 	const char *crypt_provider;

@@ -380,6 +380,32 @@ static int parse_rule(struct line *line, const struct verb *verb)
 	return rules_add(line->policy, &rule, line->reading->command_line, false, line->place, &pattern, line->msg);
 }
 
+static int parse_fstype(struct line *line)
+{
+	static const char remedy[] = "write fstype NAME hide or fstype NAME deny; /proc/self/mountinfo has the names";
+	struct token name, action;
+	struct parsed_rule rule = {.origin = line->reading->origin, .line = line->place->line};
+
+	int r = need(line, &name, "the type", remedy);
+	if (r == 0)
+		r = need(line, &action, "hide or deny", remedy);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < name.len; i++)
+		if (!isalnum((unsigned char)name.text[i]) && !strchr("._-", name.text[i]))
+			return at_token(line, &name, remedy, "not the name of a type");
+	if (!token_is(&action, "hide") && !token_is(&action, "deny"))
+		return at_token(line, &action, remedy, "neither hide nor deny");
+	r = need_end(line, remedy);
+	if (r < 0)
+		return r;
+	rule.verb = verb_find(action.text, action.len);
+	rule.fstype = arena_strndup(&line->policy->arena, name.text, name.len);
+	if (!rule.fstype)
+		return -ENOMEM;
+	return rules_add_fstype(line->policy, &rule, line->place, &name, line->msg);
+}
+
 static int parse_setting(struct line *line)
 {
 	static const char remedy[] = "write option NAME=VALUE";
@@ -413,6 +439,8 @@ int parse_line(struct policy *policy, const struct reading *reading, const struc
 		return parse_include(&line);
 	if (token_is(&token, "env"))
 		return parse_env(&line);
+	if (token_is(&token, "fstype"))
+		return parse_fstype(&line);
 	if (token_is(&token, "option"))
 		return parse_setting(&line);
 	const struct verb *verb = verb_find(token.text, token.len);

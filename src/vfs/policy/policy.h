@@ -91,6 +91,9 @@ struct rule {
 	const char *canonical;	/* literal rules: the resolved path that is matched */
 	const char *literal_prefix; /* canonical longest wildcard-free directory prefix, "/" at least; of a literal
 				       rule its parent */
+	/* fstype NAME hide|deny: the name; else NULL. Such a rule matches no path: overlay/fstypes.h. */
+	const char *fstype;
+	enum visibility fstype_visibility;
 	struct mask_options mask;
 	const char *crypt_key;	   /* crypt rules: key=NAME, KEY_DEFAULT without; else NULL */
 	const char *crypt_provider; /* provider=, a name that aead_provider_find() takes; NULL: the default */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/mounts.h"
 #include "vfs/policy/context.h"
 #include "vfs/policy/glob.h"
 #include "vfs/policy/pattern.h"
@@ -25,6 +26,19 @@ struct adding {
 	bool braces;
 };
 
+static int append(struct adding *adding, struct parsed_rule *rule)
+{
+	struct policy *policy = adding->policy;
+
+	if (policy->parsed_count == RULES_MAX)
+		return complain(adding->msg, -E2BIG, adding->place, adding->column, "say it with patterns",
+				"more than %d rules", RULES_MAX);
+	*policy->parsed_tail = rule;
+	policy->parsed_tail = &rule->next;
+	policy->parsed_count++;
+	return 0;
+}
+
 /* One expansion. */
 static int add(const char *text, size_t len, void *userdata)
 {
@@ -39,9 +53,6 @@ static int add(const char *text, size_t len, void *userdata)
 	int r = pattern_split(text, len, adding->pattern, &fault);
 	if (r < 0)
 		return complain(adding->msg, r, adding->place, adding->column, fault.remedy, "%s", fault.why);
-	if (policy->parsed_count == RULES_MAX)
-		return complain(adding->msg, -E2BIG, adding->place, adding->column, "say it with patterns",
-				"more than %d rules", RULES_MAX);
 
 	struct parsed_rule *rule = arena_alloc(&policy->arena, sizeof(*rule));
 	if (!rule)
@@ -52,10 +63,52 @@ static int add(const char *text, size_t len, void *userdata)
 		return -ENOMEM;
 	if (!rule->shown)
 		adding->rule.shown = rule->shown = rule->pattern;
-	*policy->parsed_tail = rule;
-	policy->parsed_tail = &rule->next;
-	policy->parsed_count++;
-	return 0;
+	return append(adding, rule);
+}
+
+static int add_mount(const struct mount *mount, void *data)
+{
+	struct adding *adding = data;
+	struct arena *arena = &adding->policy->arena;
+	struct parsed_rule *rule;
+	size_t len = strlen(mount->path), at = 0;
+	char *pattern;
+
+	if (!mount_type_is(mount->type, adding->rule.fstype))
+		return 0;
+	rule = arena_alloc(arena, sizeof(*rule));
+	pattern = arena_alloc(arena, 2 * len + 1);
+	if (!rule || !pattern)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++) {
+		if (strchr("*?[]{},\\", mount->path[i]))
+			pattern[at++] = '\\';
+		pattern[at++] = mount->path[i];
+	}
+	*rule = adding->rule;
+	rule->fstype = NULL;
+	rule->pattern = rule->shown = pattern;
+	return append(adding, rule);
+}
+
+int rules_add_fstype(struct policy *policy, const struct parsed_rule *template, const struct place *place,
+		     const struct token *token, struct errmsg *msg)
+{
+	struct adding adding = {
+		.policy = policy, .rule = *template, .place = place, .column = column_of(place, token->text), .msg = msg};
+	struct parsed_rule *rule = arena_alloc(&policy->arena, sizeof(*rule));
+	int r;
+
+	if (!rule)
+		return -ENOMEM;
+	*rule = *template;
+	rule->shown = rule->pattern = template->fstype;
+	r = append(&adding, rule);
+	if (r == 0)
+		r = mounts_each(add_mount, &adding);
+	return r == 0 || (msg && msg->text[0]) ? r
+					       : complain(msg, r, place, adding.column, "see that /proc is mounted",
+							  "the mounts cannot be read: %s", strerror(-r));
 }
 
 /* Make slashes single and drop the last. Returns the new length. */

@@ -11,3 +11,10 @@
  */
 int rules_add(struct policy *policy, const struct parsed_rule *template, bool relative, bool whole,
 	      const struct place *place, const struct token *token, struct errmsg *msg);
+
+/*
+ * `fstype NAME hide|deny`: TEMPLATE (verb, origin, line, and the name in `fstype`) as a rule that matches no path, and one rule for
+ * the path of each such mount there is. TOKEN: where to point. As rules_add().
+ */
+int rules_add_fstype(struct policy *policy, const struct parsed_rule *template, const struct place *place,
+		     const struct token *token, struct errmsg *msg);

@@ -19,7 +19,7 @@ static const struct verb verbs[] = {
 	{"free", PART_WRITE, WRITE_FREE, 0},
 };
 
-const char verb_remedy[] = "write hide, deny, show, mask, plain, crypt, append, readonly, free, env, option or include";
+const char verb_remedy[] = "write hide, deny, show, mask, plain, crypt, append, readonly, free, fstype, env, option or include";
 
 const struct option_form option_forms[OPTION_COUNT] = {
 	[OPTION_WITH] = {"with", OPTION_IS_PATH, {0}, "write with=FILE"},
