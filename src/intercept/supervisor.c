@@ -14,6 +14,7 @@
 
 
 #include "base/cleanup.h"
+#include "intercept/ending.h"
 #include "intercept/filter/filter.h"
 #include "intercept/notify.h"
 #include "intercept/parents.h"
@@ -122,6 +123,20 @@ static void on_executed(pid_t tid, void *userdata)
 	threads_forget(threads, tid);
 }
 
+static int start_vnodes(struct view *view, const struct launch *launch, struct ending **ret)
+{
+	if (!view->vnodes)
+		return 0;
+	ending_block_signals();
+	int error = vnodes_start(view->vnodes);
+	if (error)
+		return error;
+	return ending_start(&(struct ending_config){.vnodes = view->vnodes,
+						    .exited = launch->exited,
+						    .front_socket = launch->front_socket},
+			    ret);
+}
+
 int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 {
 	_cleanup_(free_view) struct view *view = NULL;
@@ -134,6 +149,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct threads *threads = NULL;
 	struct record *record = NULL;
 	struct wards *wards = NULL;
+	struct ending *ending = NULL;
 	struct steer *steer = NULL;
 	int error;
 
@@ -200,6 +216,9 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		if (error)
 			return errmsg_set(msg, error, "nothing can be recorded: out of memory");
 	}
+	error = start_vnodes(view, &launch, &ending);
+	if (error)
+		return errmsg_set(msg, error, "cannot start what writes encrypted files: %s", strerror(-error));
 	error = workers_start(&(struct workers_config){.listener = launch.listener,
 						       .reaper = launch.reaper,
 						       .view = view,
@@ -221,6 +240,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
 	workers_watch(workers, reaper);
 	error = launch_wait(&launch);
+	ending_finish(ending);
 	wards_end(wards);
 	if (record)
 		record_write(record, config->record_fd);

@@ -81,11 +81,16 @@ static void cleanup_view(struct view **view)
 /* The encrypted files of the policy, where it has any. */
 static int open_vnodes(struct view *view, const struct view_config *config, struct errmsg *msg)
 {
+	struct vnodes_config vnodes;
+
 	if (!view->needs.crypt)
 		return 0;
 	if (!config->vnodes)
 		return errmsg_set(msg, -ENOKEY, "a rule encrypts, and there is no key");
-	return errmsg_set(msg, -EOPNOTSUPP, "crypt is not served by this version");
+	vnodes = *config->vnodes;
+	vnodes.policy = config->policy;
+	int error = vnodes_new(&vnodes, &view->vnodes, msg);
+	return error < 0 ? errmsg_set(msg, error, "encrypted files cannot be served: %s", strerror(-error)) : 0;
 }
 
 int view_new(const struct view_config *config, struct view **ret, struct errmsg *msg)
@@ -146,6 +151,7 @@ struct view *view_free(struct view *view)
 {
 	if (!view)
 		return NULL;
+	vnodes_free(view->vnodes);
 	binfmt_misc_free(view->formats);
 	masks_free(view->masks);
 	pins_free(view->pins);
