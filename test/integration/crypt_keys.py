@@ -217,7 +217,7 @@ def test_memory():
     raw = secrets.token_bytes(32)
     key = home.file("key", raw.hex())
     read, write = os.pipe()
-    front = home.start("run", "-r", "crypt ~/letters", "--key-file", key, "--pass-fd", str(write), "--",
+    front = home.start("run", "-r", "crypt ~/letters", "--key-file", key, "--pass-fd", str(write), "--kill-on-exit", "--",
                        "sh", "-c", f"echo >&{write}; sleep 1000 & exec sleep 1000", pass_fds=[write])
     os.close(write)
     run = Processes(front.pid, read)
@@ -257,8 +257,8 @@ def test_memory():
             except PermissionError:
                 continue
             raise AssertionError(f"{name} of the supervisor can be read")
-    front.kill()
-    front.wait()
+    front.terminate()
+    assert front.wait(DEADLINE) == 143
 
 
 def test_core_limit_is_the_commands_own():
@@ -292,7 +292,7 @@ def test_nobody_inside_looks_at_the_supervisor():
     script = home.file("look.py", LOOK_INSIDE)
     read, write = os.pipe()
     go_read, go_write = os.pipe()
-    front = home.start("run", "-r", "crypt ~/letters key=work", "--pass-fd", str(write), "--pass-fd", str(go_read), "--",
+    front = home.start("run", "--hide", "/nowhere", "-r", "crypt ~/letters key=work", "--pass-fd", str(write), "--pass-fd", str(go_read), "--",
                        "sh", "-c", f"echo >&{write}; read pids <&{go_read}; exec python3 {script} $pids",
                        pass_fds=[write, go_read], stdout=subprocess.PIPE)
     os.close(write)
