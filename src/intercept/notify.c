@@ -67,11 +67,15 @@ int notify_valid(int listener, uint64_t id)
 	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0 ? -errno : 0;
 }
 
-int notify_fd(int listener, uint64_t id, int fd, bool cloexec)
+int notify_fd(int listener, uint64_t id, int fd, int at, bool cloexec)
 {
 	struct seccomp_notif_addfd add = {.id = id, .srcfd = (uint32_t)fd, .newfd_flags = cloexec ? O_CLOEXEC : 0};
 	int number;
 
+	if (at >= 0) {
+		add.flags = SECCOMP_ADDFD_FLAG_SETFD;
+		add.newfd = (uint32_t)at;
+	}
 #ifdef SCRIM_CONTROL_ADDFD_SEND
 	/* Never in a release: the control that a test must see fail (test/cmake/lifetime.cmake builds it). */
 	add.flags = SECCOMP_ADDFD_FLAG_SEND;

@@ -22,10 +22,10 @@ int notify_continue(int listener, uint64_t id);
 /* Does the call still wait? 0 or -ENOENT. */
 int notify_valid(int listener, uint64_t id);
 /*
- * Install a copy of FD at the caller's lowest free number, close FD, and only then let the caller go on with that
+ * Install a copy of FD at the caller's lowest free number, or at the number AT (which must be free) if that is not -1, close FD, and only then let the caller go on with that
  * number: no copy of its open file description outlives the reply (flock after close, exec after write, FIFO ends).
  * Returns the number, or a negative errno, which has been answered too where the caller still waits. FD is consumed.
  */
-int notify_fd(int listener, uint64_t id, int fd, bool cloexec);
+int notify_fd(int listener, uint64_t id, int fd, int at, bool cloexec);
 /* The wake-up hint (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 6.6); older kernels say -EINVAL, which is fine. */
 int notify_sync_wake_up(int listener);

@@ -25,6 +25,7 @@
 #include "intercept/lent.h"
 #include "intercept/notify.h"
 #include "intercept/notify_caller.h"
+#include "intercept/random_fd.h"
 #include "intercept/record.h"
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
@@ -56,6 +57,7 @@ struct workers {
 	_Atomic bool watch_rests;
 	int watch; /* eventfd that wakes the watch */
 	struct lent *lent;
+	bool random_fds;
 	_Atomic uint64_t counts[SYSCALL_COUNTS];
 };
 
@@ -254,6 +256,12 @@ static int let_lend(struct worker *worker)
 	return run_or_queue(worker, &job);
 }
 
+/* -1: the lowest free number. */
+static int place_of_fd(const struct worker *worker)
+{
+	return worker->all->random_fds ? random_fd_choose((pid_t)worker->notif.pid) : -1;
+}
+
 static void answer(struct worker *worker, int error, struct outcome *out)
 {
 	int listener = worker->all->config.listener;
@@ -279,7 +287,7 @@ static void answer(struct worker *worker, int error, struct outcome *out)
 			notify_value(listener, id, out->value);
 			break;
 		case OUT_FD:
-			notify_fd(listener, id, steal_fd(&out->fd), out->cloexec);
+			notify_fd(listener, id, steal_fd(&out->fd), place_of_fd(worker), out->cloexec);
 			break;
 		case OUT_CONTINUE:
 			notify_continue(listener, id);
@@ -569,6 +577,9 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 	if (!all)
 		return -ENOMEM;
 	all->config = *config;
+	struct policy_settings settings;
+	policy_settings(config->view->policy, &settings);
+	all->random_fds = settings.rand_fd;
 	sem_init(&all->turn, 0, 0);
 	all->receiving = 1;
 	all->processors = processors();

@@ -4,6 +4,7 @@ scrim_unit(mask LINK scrim_vfs PkgConfig::JANSSON SOURCES unit/view_fixture.c)
 scrim_unit(pins LINK scrim_vfs SOURCES unit/view_fixture.c)
 scrim_driver(integration.redact integration integration/redact.py)
 scrim_driver(integration.learn integration integration/learn.py)
+scrim_driver(integration.rand_fd integration integration/rand_fd.py)
 scrim_driver(integration.fstype integration integration/fstype.py)
 # They have threads.
 set_tests_properties(unit.listing unit.mask PROPERTIES LABELS "unit;tsan")

@@ -235,6 +235,7 @@ static void test_settings(void **state)
 	assert_int_equal(settings.memfd_max, (uint64_t)2 << 30);
 	assert_int_equal(settings.memfd_total, (uint64_t)4 << 40);
 	assert_true(settings.require_no_swap && settings.strict_freshness);
+	assert_false(settings.rand_fd);
 	policy_free(policy);
 	policy = compiled("option swap=refuse\noption swap=warn\noption memfd.max=8388607T");
 	policy_settings(policy, &settings);

@@ -180,12 +180,13 @@ const struct env_rule *policy_env(const struct policy *policy, uint32_t index);
 /* Warnings found while reading or compiling (no rule at all, a show with a wildcard...); NULL past the last. */
 const char *policy_warning(const struct policy *policy, uint32_t index);
 
-/* What "option NAME=VALUE" lines say of encrypted files. Zeros: nothing. */
+/* What "option NAME=VALUE" lines say. Zeros: nothing. */
 struct policy_settings {
 	uint64_t memfd_max;   /* plaintext bytes of one file */
 	uint64_t memfd_total; /* of all together */
 	bool require_no_swap;  /* none that is neither encrypted nor memory */
 	bool strict_freshness; /* refuse a file that is older than it was */
+	bool rand_fd; /* injected descriptors get unpredictable numbers */
 };
 void policy_settings(const struct policy *policy, struct policy_settings *ret);
 

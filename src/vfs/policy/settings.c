@@ -24,6 +24,7 @@ static const struct setting {
 	 "write option memfd.total=SIZE, as 512M or 2G"},
 	{"swap", SETTING_IS_FLAG, offsetof(struct policy_settings, require_no_swap), "refuse", "warn",
 	 "write option swap=refuse or swap=warn"},
+	{"rand-fd", SETTING_IS_FLAG, offsetof(struct policy_settings, rand_fd), "yes", "no", "write option rand-fd"},
 	{"freshness", SETTING_IS_FLAG, offsetof(struct policy_settings, strict_freshness), "strict", "warn",
 	 "write option freshness=strict or freshness=warn"},
 };
@@ -65,6 +66,10 @@ int setting_apply(struct policy_settings *settings, const char *text, size_t len
 		if (!is_word(setting->name, text, name_len))
 			continue;
 		*ret_remedy = setting->remedy;
+		if (!equals && setting->kind == SETTING_IS_FLAG && is_word("yes", setting->word, strlen(setting->word))) {
+			*(bool *)place = true;
+			return 0;
+		}
 		if (!equals)
 			return -EINVAL;
 		const char *value = equals + 1;
@@ -77,6 +82,6 @@ int setting_apply(struct policy_settings *settings, const char *text, size_t len
 		*(bool *)place = set;
 		return 0;
 	}
-	*ret_remedy = "options are memfd.max, memfd.total, swap and freshness; see scrim.conf(5)";
+	*ret_remedy = "options are memfd.max, memfd.total, rand-fd, swap and freshness; see scrim.conf(5)";
 	return -ENOENT;
 }
