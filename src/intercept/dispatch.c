@@ -82,4 +82,11 @@ const handler_fn handler_table[HANDLER_COUNT] = {
 	[HANDLER_UMASK] = handle_umask,
 	[HANDLER_CLONE] = handle_clone,
 	[HANDLER_GETPPID] = handle_getppid,
+	[HANDLER_FSYNC] = handle_fsync,
+	[HANDLER_FDATASYNC] = handle_fdatasync,
+	[HANDLER_SYNC_FILE_RANGE] = handle_sync_file_range,
+	[HANDLER_SYNCFS] = handle_syncfs,
+	[HANDLER_SYNC] = handle_sync,
+	[HANDLER_MSYNC] = handle_msync,
+	[HANDLER_PWRITEV2] = handle_pwritev2,
 };

@@ -71,6 +71,14 @@ HANDLER(handle_ftruncate);
 HANDLER(handle_fallocate);
 HANDLER(handle_fcntl);
 HANDLER(handle_inotify_add_watch);
+/* handlers_sync.c */
+HANDLER(handle_fsync);
+HANDLER(handle_fdatasync);
+HANDLER(handle_sync_file_range);
+HANDLER(handle_syncfs);
+HANDLER(handle_sync);
+HANDLER(handle_msync);
+HANDLER(handle_pwritev2);
 /* handlers_xattr.c */
 HANDLER(handle_setxattr);
 HANDLER(handle_lsetxattr);

@@ -189,6 +189,8 @@ HANDLER(handle_fallocate)
 HANDLER(handle_fcntl)
 {
 	(void)nr;
+	if ((unsigned)args[1] == F_GET_SEALS || (unsigned)args[1] == F_ADD_SEALS)
+		return vfs_fcntl_seals(op, (int)args[0], (int)args[1], (unsigned)args[2], out);
 	if ((unsigned)args[1] != F_SETFL) {
 		/* Registers only: nothing that could change after it was looked at. */
 		out->kind = OUT_CONTINUE;

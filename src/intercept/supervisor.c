@@ -32,7 +32,7 @@ static unsigned filter_needs(const struct view *view)
 
 	return (needs->hide || needs->deny ? NEEDS_HIDE : 0u) | (needs->mask ? NEEDS_MASK : 0u) |
 	       (needs->append ? NEEDS_APPEND : 0u) | (needs->readonly ? NEEDS_READONLY : 0u) |
-	       (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE);
+	       (needs->crypt ? NEEDS_CRYPT : 0u) | (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE);
 }
 
 /* {"mediated": {"openat": 12, ...}, "steer": {...}}: for tests, which assert that nothing passed unmediated. */

@@ -18,10 +18,12 @@
 
 #include "base/cleanup.h"
 #include "vfs/early.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
 #include "vfs/target.h"
+#include "vfs/vnode/vnode.h"
 
 /* Judge a change of the object and see that the caller still waits for it. */
 static int ready(struct op *op, const struct walk *walk, enum intent intent)
@@ -36,6 +38,16 @@ static int done(long result, struct outcome *out)
 	return result < 0 ? -errno : outcome_value(out, result);
 }
 
+/* The same where metadata of the object were changed; TIMES as in vnodes_touched(). */
+static int changed(struct op *op, const struct walk *walk, long result, const struct timespec times[2],
+		   struct outcome *out)
+{
+	if (result < 0)
+		return -errno;
+	encrypted_touched(op, walk, times);
+	return outcome_value(out, result);
+}
+
 static int change_mode(struct op *op, const struct walk *walk, mode_t mode, struct outcome *out)
 {
 	char name[FD_NAME_MAX];
@@ -46,7 +58,7 @@ static int change_mode(struct op *op, const struct walk *walk, mode_t mode, stru
 	/* As kernels since 6.6 say it for every file system; older ones changed some of them. */
 	if (S_ISLNK(walk->stat.st_mode))
 		return fd_readonly(walk->fd) ? -EROFS : -EOPNOTSUPP;
-	return done(chmod(fd_name(walk->fd, name), mode), out);
+	return changed(op, walk, chmod(fd_name(walk->fd, name), mode), NULL, out);
 }
 
 int vfs_chmod(struct op *op, int dirfd, mode_t mode, int flags, struct outcome *out)
@@ -67,7 +79,7 @@ static int change_owner(struct op *op, const struct walk *walk, uid_t uid, gid_t
 {
 	int error = ready(op, walk, INTENT_METADATA);
 
-	return error ? error : done(fchownat(walk->fd, "", uid, gid, AT_EMPTY_PATH), out);
+	return error ? error : changed(op, walk, fchownat(walk->fd, "", uid, gid, AT_EMPTY_PATH), NULL, out);
 }
 
 int vfs_chown(struct op *op, int dirfd, uid_t uid, gid_t gid, int flags, struct outcome *out)
@@ -94,6 +106,7 @@ int vfs_utimens(struct op *op, int dirfd, const struct timespec times[2], int fl
 {
 	struct walk *walk = &op->walk[0];
 	char name[FD_NAME_MAX];
+	const struct timespec both_now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 	bool now = !times || (times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW);
 	int error;
 
@@ -107,7 +120,9 @@ int vfs_utimens(struct op *op, int dirfd, const struct timespec times[2], int fl
 	if (times && (!valid_nsec(times[0].tv_nsec) || !valid_nsec(times[1].tv_nsec)))
 		return -EINVAL;
 	error = ready(op, walk, now ? INTENT_TOUCH : INTENT_METADATA);
-	return error ? error : done(utimensat(AT_FDCWD, fd_name(walk->fd, name), times, 0), out);
+	if (error)
+		return error;
+	return changed(op, walk, utimensat(AT_FDCWD, fd_name(walk->fd, name), times, 0), times ? times : both_now, out);
 }
 
 /*
@@ -128,6 +143,19 @@ static int too_large(struct op *op)
 	return -EFBIG;
 }
 
+static int truncate_encrypted(struct op *op, struct walk *walk, int64_t length, struct outcome *out)
+{
+	int error = encrypted_check_access(walk, W_OK);
+
+	if (!error)
+		error = encrypted_present(op, walk, &walk->stat);
+	if (!error && length > walk->stat.st_size && (uint64_t)length > op->caller->ops->size_limit(op->caller))
+		error = too_large(op);
+	if (!error)
+		error = encrypted_truncate(op, walk, length);
+	return error ? error : outcome_value(out, 0);
+}
+
 int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
@@ -144,6 +172,8 @@ int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 	error = ready(op, walk, walk->verdict.content == CONTENT_MASK ? INTENT_METADATA : INTENT_TRUNCATE);
 	if (error)
 		return error;
+	if (is_encrypted(walk))
+		return truncate_encrypted(op, walk, length, out);
 	fd_name(walk->fd, name);
 	/* Who may not write is told that first. */
 	if (over_limit(op, walk->fd, length)) {
@@ -185,7 +215,11 @@ int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out)
 		error = op->caller->ops->validate(op->caller);
 	if (!error && over_limit(op, copy, length))
 		error = too_large(op);
-	return error ? error : done(ftruncate(copy, length), out);
+	if (!error && walk->crypt_memfd)
+		error = encrypted_truncate(op, walk, length);
+	if (error)
+		return error;
+	return walk->crypt_memfd ? outcome_value(out, 0) : done(ftruncate(copy, length), out);
 }
 
 /*
@@ -207,6 +241,36 @@ static bool allocates_too_much(struct op *op, const struct walk *walk, int copy,
 	return fallocate(copy, FALLOC_FL_COLLAPSE_RANGE, end - 1, 1) == 0 || errno != EFBIG;
 }
 
+/*
+ * Of an encrypted file no space can be set aside: what it would need is not known. So a size is all that is given, and
+ * what was asked to be zero is made a hole. (tmpfs, of which COPY is, can do neither of the other two.)
+ */
+static int allocate_encrypted(struct op *op, struct walk *walk, int copy, int mode, int64_t offset, int64_t length)
+{
+	int64_t end;
+	struct stat now;
+	int error;
+
+	if (offset < 0 || length <= 0)
+		return -EINVAL;
+	if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) ||
+	    ((mode & FALLOC_FL_PUNCH_HOLE) && mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)))
+		return -EOPNOTSUPP;
+	if (__builtin_add_overflow(offset, length, &end))
+		return -EFBIG;
+	if (fstat(copy, &now) < 0)
+		return -errno;
+	error = vnodes_load(op->view->vnodes, now.st_dev, now.st_ino);
+	if (error)
+		return error;
+	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && offset < now.st_size &&
+	    fallocate(copy, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) < 0)
+		return -errno;
+	if ((mode & FALLOC_FL_KEEP_SIZE) || end <= now.st_size)
+		return 0;
+	return encrypted_truncate(op, walk, end);
+}
+
 int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t length, struct outcome *out)
 {
 	_cleanup_close_ int copy = -EBADF;
@@ -225,6 +289,10 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 		error = op->caller->ops->validate(op->caller);
 	if (!error && writable(flags) && allocates_too_much(op, walk, copy, mode, offset, length))
 		error = too_large(op);
+	if (!error && walk->crypt_memfd && writable(flags)) {
+		error = allocate_encrypted(op, walk, copy, mode, offset, length);
+		return error ? error : outcome_value(out, 0);
+	}
 	return error ? error : done(fallocate(copy, mode, offset, length), out);
 }
 
@@ -236,14 +304,41 @@ int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out)
 {
 	_cleanup_close_ int copy = -EBADF;
 	struct walk *walk = &op->walk[0];
+	struct stat memfd;
 	int now, error = target_description(op, walk, fd, &copy, &now);
 
 	if (error)
 		return error;
 	if (walk->verdict.write == WRITE_APPEND && writable(now) && (now & O_APPEND) && !(flags & O_APPEND))
 		return op_refuse(op, walk, REFUSAL_APPEND, walk->verdict.write_rule, -EPERM);
+	/* Without it what is there already can be written over: then it has to be known. */
+	if (walk->crypt_memfd && (now & O_APPEND) && !(flags & O_APPEND)) {
+		if (fstat(copy, &memfd) < 0)
+			return -errno;
+		error = vnodes_load(op->view->vnodes, memfd.st_dev, memfd.st_ino);
+		if (error)
+			return error;
+	}
 	error = op->caller->ops->validate(op->caller);
 	return error ? error : done(syscall(SYS_fcntl, copy, F_SETFL, (unsigned long)(unsigned)flags), out);
+}
+
+/* Natively no file on a disk has seals; on a copy, so that nobody can put one of ours there after it was looked at. */
+int vfs_fcntl_seals(struct op *op, int fd, int command, unsigned seals, struct outcome *out)
+{
+	_cleanup_close_ int copy = -EBADF;
+	struct stat stat;
+	int flags, error = target_share(op, fd, &copy, &flags);
+
+	if (!error && fstat(copy, &stat) < 0)
+		error = -errno;
+	if (!error)
+		error = op->caller->ops->validate(op->caller);
+	if (error)
+		return error;
+	if (vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, NULL, NULL, NULL, NULL, NULL) == 0)
+		return -EINVAL;
+	return done(syscall(SYS_fcntl, copy, command, (unsigned long)seals), out);
 }
 
 int early_inotify(struct op *op, int fd, uint32_t mask)

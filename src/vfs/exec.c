@@ -17,6 +17,7 @@
 #include "proc/elf.h"
 #include "proc/exec_plan.h"
 #include "proc/script.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
@@ -123,12 +124,36 @@ static void name_program(struct attempt *a, int dirfd)
 	a->current = a->name;
 }
 
+/*
+ * What is executed of an encrypted file is its plaintext: from now on that is WALK's object, with its identity. Its x bits
+ * are for the kernel's sake: who may execute it was asked of the real file. Returns a descriptor of it or a negative errno.
+ */
+static int take_plaintext(struct op *op, struct walk *walk)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int object, error = encrypted_open_program(op, walk, &fd);
+
+	if (error)
+		return error;
+	if (fstat(fd, &walk->stat) < 0)
+		return -errno;
+	op_own_rights(op);
+	error = (walk->stat.st_mode & 0555) != 0555 && fchmod(fd, 0777) < 0 ? -errno : 0;
+	op_lend_rights(op);
+	object = error ? error : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (object < 0)
+		return error ? error : -errno;
+	safe_close(walk->fd);
+	walk->fd = object;
+	return steal_fd(&fd);
+}
+
 /* Open WALK's object and read its beginning. Returns the descriptor or a negative errno. */
-static int open_head(struct op *op, const struct walk *walk, char head[ELF_HEAD_BYTES], size_t *ret_len)
+static int open_head(struct op *op, struct walk *walk, char head[ELF_HEAD_BYTES], size_t *ret_len)
 {
 	/* To execute it need not be readable for the caller; to serve it afterwards, for us. */
 	op_own_rights(op);
-	_cleanup_close_ int fd = walk_reopen(walk, O_RDONLY);
+	_cleanup_close_ int fd = is_encrypted(walk) ? take_plaintext(op, walk) : walk_reopen(walk, O_RDONLY);
 	op_lend_rights(op);
 
 	if (fd == -EACCES || fd == -EPERM)
@@ -217,6 +242,10 @@ static int check_interp(struct attempt *a, const char *text)
 	int error = resolve_named(a->op, a->other, text);
 	if (error)
 		return error;
+	/* The kernel opens it itself, by its name. */
+	if (is_encrypted(a->other))
+		return op_refuse_noted(a->op, a->other, REFUSAL_CRYPT, a->other->verdict.content_rule,
+				       "the loader of a program (PT_INTERP) cannot be an encrypted file", -EACCES);
 	_cleanup_close_ int fd = open_head(a->op, a->other, a->head, &len);
 	if (fd < 0)
 		return fd;
@@ -341,7 +370,9 @@ static struct exec_plan *make_plan(struct attempt *a)
 	plan->interp_ino = a->interp_ino;
 	snprintf(plan->execfn, sizeof(plan->execfn), "%s", a->name);
 	snprintf(plan->comm, sizeof(plan->comm), "%.15s", base_name(a->name));
-	if (a->empty && kernel_is(6, 14))
+	if (a->empty && kernel_is(6, 14) && is_encrypted(a->file))
+		snprintf(plan->comm, sizeof(plan->comm), "%.15s", base_name(a->file->path));
+	else if (a->empty && kernel_is(6, 14))
 		entry_name(a->file->fd, plan->comm);
 	char *string = (char *)(plan + 1);
 	for (unsigned i = 0; i < count; i++) {
@@ -392,7 +423,8 @@ static int plan_exec(struct attempt *a, int dirfd, int flags, int nr, const uint
 	if (error)
 		return error;
 	if (flags & AT_EXECVE_CHECK) {
-		error = check_by_kernel(a->file->fd);
+		_cleanup_close_ int fd = is_encrypted(a->file) ? take_plaintext(op, a->file) : -EBADF;
+		error = fd < 0 && fd != -EBADF ? fd : check_by_kernel(a->file->fd);
 		return error ? error : outcome_value(out, 0);
 	}
 	name_program(a, dirfd);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vfs/encrypted.h"
+
 enum row {
 	ROW_HIDE,
 	ROW_DENY,
@@ -20,7 +22,6 @@ enum row {
 	ROW_MASK_DIRECTORY,
 	ROW_MASK_LINK,
 	ROW_MASK_SPECIAL, /* devices, FIFOs, sockets */
-	ROW_CRYPT,
 	ROW_APPEND,
 	ROW_APPEND_ABSENT,
 	ROW_READONLY,
@@ -76,14 +77,6 @@ static const short answers[ROW_COUNT][INTENT_COUNT] = {
 		[INTENT_LINK] = -EACCES,
 	},
 	[ROW_MASK_SPECIAL] = {
-		[INTENT_READ] = -EACCES, [INTENT_WRITE] = -EACCES, [INTENT_READWRITE] = -EACCES,
-		[INTENT_TRUNCATE] = -EACCES, [INTENT_METADATA] = -EACCES, [INTENT_TOUCH] = -EACCES,
-		[INTENT_CREATE] = -EACCES, [INTENT_REMOVE] = -EACCES, [INTENT_MOVE] = -EACCES,
-		[INTENT_REPLACE] = -EACCES, [INTENT_LINK] = -EACCES, [INTENT_EXECUTE] = -EACCES,
-		[INTENT_CONNECT] = -EACCES,
-	},
-	/* No policy with crypt rules compiles yet; should one, nothing of it is passed as it is. */
-	[ROW_CRYPT] = {
 		[INTENT_READ] = -EACCES, [INTENT_WRITE] = -EACCES, [INTENT_READWRITE] = -EACCES,
 		[INTENT_TRUNCATE] = -EACCES, [INTENT_METADATA] = -EACCES, [INTENT_TOUCH] = -EACCES,
 		[INTENT_CREATE] = -EACCES, [INTENT_REMOVE] = -EACCES, [INTENT_MOVE] = -EACCES,
@@ -152,9 +145,8 @@ static int content_row(const struct op *op, const struct walk *walk)
 
 	switch (walk->verdict.content) {
 	case CONTENT_PLAIN:
+	case CONTENT_CRYPT: /* a file as others are; only moves know an edge */
 		return -1;
-	case CONTENT_CRYPT:
-		return ROW_CRYPT;
 	case CONTENT_MASK:
 		break;
 	}
@@ -221,8 +213,9 @@ static int refuse_literal_file(struct op *op, const struct walk *walk)
 				 -EACCES);
 	rule = rule_of(op, v->content_rule);
 	if (rule && rule->literal && v->content != CONTENT_PLAIN)
-		return op_refuse(op, walk, REFUSAL_MASKED_WRITE, v->content_rule,
-				 v->content == CONTENT_CRYPT ? -EXDEV : -EACCES);
+		return v->content == CONTENT_CRYPT
+			       ? op_refuse(op, walk, REFUSAL_CRYPT, v->content_rule, -EXDEV)
+			       : op_refuse(op, walk, REFUSAL_MASKED_WRITE, v->content_rule, -EACCES);
 	rule = rule_of(op, v->write_rule);
 	if (rule && rule->literal && v->write == WRITE_READONLY)
 		return op_refuse(op, walk, REFUSAL_READONLY, v->write_rule, -EROFS);
@@ -243,7 +236,9 @@ static int refuse_move(struct op *op, const struct walk *from, const struct walk
 			return op_refuse(op, sides[i], v->write == WRITE_APPEND ? REFUSAL_APPEND : REFUSAL_READONLY,
 					 v->write_rule, error);
 		if (v->content != CONTENT_PLAIN)
-			return op_refuse(op, sides[i], REFUSAL_MASKED_WRITE, v->content_rule, error);
+			return op_refuse(op, sides[i],
+					 v->content == CONTENT_CRYPT ? REFUSAL_CRYPT : REFUSAL_MASKED_WRITE,
+					 v->content_rule, error);
 		if (v->visibility != VIS_SHOW)
 			return op_refuse(op, sides[i], v->visibility == VIS_DENY ? REFUSAL_DENIED : REFUSAL_HIDDEN,
 					 v->visibility_rule, error);
@@ -251,20 +246,30 @@ static int refuse_move(struct op *op, const struct walk *from, const struct walk
 	return op_refuse(op, from, REFUSAL_HIDDEN, RULE_NONE, error);
 }
 
+/*
+ * An object without a name (O_TMPFILE) gets its first one. Whoever made it may hold it open for writing, which a name with a
+ * rule on writing, or a mask, does not allow. What it is on the disk, encrypted or not, it stays.
+ */
+static int judge_first_name(struct op *op, const struct walk *from, const struct walk *to)
+{
+	const struct verdict *is = &from->verdict, *becomes = &to->verdict;
+	bool encrypts = is->content == CONTENT_CRYPT || becomes->content == CONTENT_CRYPT;
+
+	if (becomes->write != WRITE_FREE || becomes->content == CONTENT_MASK)
+		return refuse_move(op, from, to, becomes->write == WRITE_APPEND ? -EPERM : -EACCES);
+	if (encrypts && (is->content != becomes->content ||
+			 !encrypted_same_key(op, is->content_rule, becomes->content_rule)))
+		return refuse_move(op, from, to, -EXDEV);
+	return 0;
+}
+
 int judge_move(struct op *op, const struct walk *from, const struct walk *to, bool directory)
 {
 	const struct policy *policy = op->view->policy;
 	int error;
 
-	if (from->detached) {
-		/*
-		 * An object without a name (O_TMPFILE) gets its first one. Whoever made it may hold it open for
-		 * writing, which a name with a rule on its content does not allow.
-		 */
-		if (to->verdict.content == CONTENT_PLAIN && to->verdict.write == WRITE_FREE)
-			return 0;
-		return refuse_move(op, from, to, to->verdict.write == WRITE_APPEND ? -EPERM : -EACCES);
-	}
+	if (from->detached)
+		return judge_first_name(op, from, to);
 	if (directory && (match_is_anchor(policy, &from->state) || match_is_anchor(policy, &to->state)))
 		return refuse_move(op, from, to, -EBUSY);
 	/*

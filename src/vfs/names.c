@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "vfs/early.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/known.h"
@@ -194,6 +195,11 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	still_change_begin();
 	error = done(linkat(AT_FDCWD, fd_name(source->fd, name), target->parent_fd, target->name, AT_SYMLINK_FOLLOW), out);
 	still_change_end();
+	if (!error && is_encrypted(source)) {
+		if (source->detached)
+			encrypted_named(op, source, target);
+		encrypted_touched(op, source, NULL);
+	}
 	/* A file takes a file's place, or none: that nothing is known of it is as well. */
 	if (!S_ISREG(source->stat.st_mode))
 		known_forget(op->view->known);
@@ -298,8 +304,14 @@ int vfs_unlink(struct op *op, int dirfd, int flags, struct outcome *out)
 	error = check_remove(op, walk, rmdir_call);
 	if (!error)
 		error = ready(op, false);
+	if (error)
+		return error;
+	encrypted_hold(walk);
 	/* The slash goes along: neither call follows a link for it, and both say what it is worth. */
-	return error ? error : done(unlinkat(walk->parent_fd, name_text(walk, text), flags), out);
+	error = done(unlinkat(walk->parent_fd, name_text(walk, text), flags), out);
+	if (!error)
+		encrypted_touched(op, walk, NULL);
+	return error;
 }
 
 /* Is the path of A a directory above the path of B? */
@@ -390,6 +402,20 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 	return error;
 }
 
+/* What was held of encrypted files has new names, or one less. */
+static void moved(struct op *op, const struct walk *from, const struct walk *to, unsigned flags)
+{
+	if (from->exists) {
+		encrypted_named(op, from, to);
+		encrypted_touched(op, from, NULL);
+	}
+	if (!to->exists)
+		return;
+	if (flags & RENAME_EXCHANGE)
+		encrypted_named(op, to, from);
+	encrypted_touched(op, to, NULL);
+}
+
 int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct outcome *out)
 {
 	struct walk *from = &op->walk[0], *to = &op->walk[1];
@@ -407,10 +433,14 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 		error = ready(op, false);
 	if (error)
 		return error;
+	encrypted_hold(from);
+	encrypted_hold(to);
 	still_change_begin();
 	error = done(syscall(SYS_renameat2, from->parent_fd, name_text(from, from_text), to->parent_fd,
 			     name_text(to, to_text), flags), out);
 	still_change_end();
+	if (!error)
+		moved(op, from, to, flags);
 	/* One file for another, as most renames are, leaves a file. */
 	if (!from->exists || !S_ISREG(from->stat.st_mode) || (flags & RENAME_EXCHANGE))
 		known_forget(op->view->known);

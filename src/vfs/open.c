@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/proclink.h"
+#include "vfs/procmaps.h"
 #include "vfs/procstat.h"
 #include "vfs/state.h"
 
@@ -133,6 +135,12 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		}
 		if (walk->verdict.write == WRITE_APPEND && (flags & O_ACCMODE) != O_RDONLY)
 			flags |= O_APPEND;
+		if (is_encrypted(walk)) {
+			error = flags & O_TRUNC ? op->caller->ops->validate(op->caller) : 0;
+			if (!error)
+				error = encrypted_open(op, walk, flags, false, &fd);
+			return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
+		}
 		error = check_proc_mem(op, walk, flags);
 		if (error)
 			return error;
@@ -158,6 +166,8 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		return fd;
 	if (S_ISREG(walk->stat.st_mode) && !wants_write(flags))
 		error = procstat_show(op, walk, &fd);
+	if (!error && S_ISREG(walk->stat.st_mode) && !wants_write(flags))
+		error = procmaps_show(op, walk, &fd);
 	return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
 }
 
@@ -174,9 +184,31 @@ static int open_path(struct op *op, struct walk *walk, int dirfd, const struct o
 	return error ? error : open_errand(op, walk, how->flags, false, out);
 }
 
+/* What a new real file is opened with: if it is to be ENCRYPTed the flags of the caller are those of the plaintext. */
+static int real_flags(uint64_t flags, bool encrypt)
+{
+	if (!encrypt)
+		return (int)flags;
+	flags &= ~(uint64_t)(O_ACCMODE | O_APPEND | O_DIRECT | O_NOATIME | O_SYNC | O_ASYNC | O_NONBLOCK);
+	return (int)flags | O_RDWR;
+}
+
+/* The caller has made *MADE in the crypt tree of WALK just now, with FLAGS: it gets its plaintext. */
+static int open_made(struct op *op, struct walk *walk, uint64_t flags, int *made, struct outcome *out)
+{
+	_cleanup_close_ int fd = -EBADF;
+	int error;
+
+	safe_close(walk->fd);
+	walk->fd = steal_fd(made);
+	error = encrypted_open(op, walk, flags & ~(uint64_t)(O_TMPFILE | O_TRUNC), true, &fd);
+	return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
+}
+
 static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struct open_how *how, struct outcome *out)
 {
 	_cleanup_close_ int fd = -EBADF;
+	bool encrypts;
 	int error = walk_resolve(op, walk, dirfd, op->text[0], op->text_len[0],
 				 how->flags & O_NOFOLLOW ? 0 : WALK_FOLLOW, how->resolve);
 
@@ -191,13 +223,20 @@ static int open_tmpfile(struct op *op, struct walk *walk, int dirfd, const struc
 		return op_refuse(op, walk, REFUSAL_HIDDEN, walk->verdict.visibility_rule, -EACCES);
 	if (walk->verdict.write == WRITE_READONLY)
 		return op_refuse(op, walk, REFUSAL_READONLY, walk->verdict.write_rule, -EROFS);
-	error = op_take_umask(op);
+	encrypts = walk->verdict.content == CONTENT_CRYPT;
+	error = encrypts ? encrypted_check_flags(op, walk, how->flags) : 0;
+	if (!error)
+		error = op_take_umask(op);
 	if (!error)
 		error = op->caller->ops->validate(op->caller);
 	if (error)
 		return error;
-	fd = openat(walk->fd, ".", (int)how->flags | O_CLOEXEC, (mode_t)how->mode);
-	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
+	fd = openat(walk->fd, ".", real_flags(how->flags, encrypts) | O_CLOEXEC, (mode_t)how->mode);
+	if (fd < 0)
+		return -errno;
+	if (encrypts)
+		return open_made(op, walk, how->flags, &fd, out);
+	return outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 
 static bool is_protected(const struct stat *object, const struct stat *dir, unsigned level)
@@ -226,12 +265,16 @@ static int check_sticky(const struct op *op, const struct walk *walk)
 static int create_file(struct op *op, struct walk *walk, const struct open_how *how, struct outcome *out)
 {
 	/* One name, and O_EXCL follows no link. */
-	int flags = (int)((how->flags | O_EXCL | O_CLOEXEC | O_NOCTTY) & ~(uint64_t)O_TRUNC);
+	bool encrypts = walk->verdict.content == CONTENT_CRYPT;
+	int flags = real_flags((how->flags | O_EXCL | O_CLOEXEC | O_NOCTTY) & ~(uint64_t)O_TRUNC, encrypts);
 	_cleanup_close_ int fd = -EBADF;
+	int append = 0;
 	int error = judge(op, walk, INTENT_CREATE);
 
 	if (!error)
 		error = judge(op, walk, access_intent(how->flags));
+	if (!error && encrypts)
+		error = encrypted_check_flags(op, walk, how->flags);
 	if (!error)
 		error = op_take_umask(op);
 	if (!error)
@@ -239,9 +282,13 @@ static int create_file(struct op *op, struct walk *walk, const struct open_how *
 	if (error)
 		return error;
 	if (walk->verdict.write == WRITE_APPEND && (how->flags & O_ACCMODE) != O_RDONLY)
-		flags |= O_APPEND;
-	fd = openat(walk->parent_fd, walk->name, flags, (mode_t)how->mode);
-	return fd < 0 ? -errno : outcome_fd(out, &fd, how->flags & O_CLOEXEC);
+		append = O_APPEND;
+	fd = openat(walk->parent_fd, walk->name, flags | (encrypts ? 0 : append), (mode_t)how->mode);
+	if (fd < 0)
+		return -errno;
+	if (encrypts)
+		return open_made(op, walk, how->flags | (uint64_t)append, &fd, out);
+	return outcome_fd(out, &fd, how->flags & O_CLOEXEC);
 }
 
 /* The same for a regular file that was opened at once; what its directory is cannot be seen: as if it were protected. */

@@ -49,7 +49,17 @@ int vfs_truncate(struct op *op, int64_t length, struct outcome *out);
 int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out);
 int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t length, struct outcome *out);
 int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out);
+/* F_GET_SEALS, F_ADD_SEALS. */
+int vfs_fcntl_seals(struct op *op, int fd, int command, unsigned seals, struct outcome *out);
 int vfs_inotify_add_watch(struct op *op, int fd, uint32_t mask, struct outcome *out);
+
+/* sync.c */
+int vfs_fsync(struct op *op, int fd, bool data_only, struct outcome *out);
+int vfs_sync_file_range(struct op *op, int fd, int64_t offset, int64_t length, unsigned flags, struct outcome *out);
+int vfs_syncfs(struct op *op, int fd, struct outcome *out);
+int vfs_sync(struct op *op, struct outcome *out);
+int vfs_msync(struct op *op, uint64_t address, uint64_t length, struct outcome *out); /* MS_SYNC */
+int vfs_durable_write(struct op *op, int fd, struct outcome *out); /* pwritev2 with RWF_SYNC or RWF_DSYNC */
 
 /* xattr.c: NAME, VALUE, LIST are addresses in the caller. FLAGS: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
 int vfs_setxattr(struct op *op, int dirfd, int at_flags, uint64_t name, uint64_t value, uint64_t size, int flags,

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/proclink.h"
+#include "vfs/vnode/vnode.h"
 
 #ifndef AT_EACCESS
 #define AT_EACCESS 0x200
@@ -47,6 +49,8 @@ static int present(struct op *op, struct walk *walk)
 	off_t size;
 	int error;
 
+	if (is_encrypted(walk))
+		return encrypted_present(op, walk, &walk->stat);
 	if (walk->mask_memfd || !is_masked(walk))
 		return 0;
 	op_own_rights(op);
@@ -76,6 +80,19 @@ int vfs_stat(struct op *op, int dirfd, int flags, uint64_t statbuf, struct outco
 	return error ? error : give(op, statbuf, &walk->stat, sizeof(walk->stat), out);
 }
 
+/*
+ * May a regular file that a descriptor refers to be anything but what it is? Of encrypted files a program has the plaintext,
+ * which `fresh` tells; only a descriptor without content (O_PATH) leads to the real file, whose size is one of whole pages.
+ */
+static bool may_differ(const struct op *op, const struct stat *stat)
+{
+	const struct policy_needs *needs = &op->view->needs;
+
+	if (!S_ISREG(stat->st_mode))
+		return false;
+	return needs->mask || (needs->crypt && stat->st_size % 4096 == 0);
+}
+
 /* fstat(2) as most C libraries make it has no path at all: no walk, no path, only the object. */
 int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 {
@@ -84,7 +101,10 @@ int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 
 	if (error)
 		return error;
-	if (op->view->needs.mask && S_ISREG(stat.st_mode)) {
+	if (op->view->needs.crypt && S_ISREG(stat.st_mode) &&
+	    vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, NULL, NULL, NULL, NULL, &stat) == 0)
+		return give(op, statbuf, &stat, sizeof(stat), out);
+	if (may_differ(op, &stat)) {
 		struct walk *walk = &op->walk[0];
 
 		error = walk_descriptor(op, walk, fd);
@@ -95,6 +115,22 @@ int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 		stat = walk->stat;
 	}
 	return give(op, statbuf, &stat, sizeof(stat), out);
+}
+
+static void timestamp_of(const struct timespec *time, struct statx_timestamp *ret)
+{
+	ret->tv_sec = time->tv_sec;
+	ret->tv_nsec = (uint32_t)time->tv_nsec;
+}
+
+/* What of an encrypted file is not the real one's. */
+static void statx_of(const struct stat *shown, struct statx *sx)
+{
+	sx->stx_size = (uint64_t)shown->st_size;
+	sx->stx_blocks = (uint64_t)shown->st_blocks;
+	timestamp_of(&shown->st_atim, &sx->stx_atime);
+	timestamp_of(&shown->st_mtim, &sx->stx_mtime);
+	timestamp_of(&shown->st_ctim, &sx->stx_ctime);
 }
 
 int vfs_statx(struct op *op, int dirfd, int flags, unsigned mask, uint64_t statxbuf, struct outcome *out)
@@ -115,6 +151,8 @@ int vfs_statx(struct op *op, int dirfd, int flags, unsigned mask, uint64_t statx
 	if (is_masked(walk)) {
 		sx.stx_size = (uint64_t)walk->stat.st_size;
 		sx.stx_blocks = (uint64_t)walk->stat.st_blocks;
+	} else if (is_encrypted(walk)) {
+		statx_of(&walk->stat, &sx);
 	}
 	return give(op, statxbuf, &sx, sizeof(sx), out);
 }
@@ -168,15 +206,20 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 		error = proclink_self_text(op, kind, target, &len);
 		return error ? error : len;
 	}
-	if (!op->view->needs.mask)
+	if (!op->view->needs.mask && !op->view->needs.crypt)
 		return 0;
-	/* A descriptor of masked content names the masked file. */
+	/* A descriptor of content that we made names the file that it stands for. */
+	bool own = proclink_is_own(op, walk->path, walk->path_len);
+	if (own)
+		op_own_rights(op);
 	object = open(walk->path, O_PATH | O_CLOEXEC);
+	if (own)
+		op_lend_rights(op);
 	if (object < 0 || fstat(object, &stat) < 0 || !S_ISREG(stat.st_mode))
 		return 0;
-	if (masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, target, &path_len) < 0)
-		return 0;
-	return (ssize_t)path_len;
+	if (op->view->needs.mask && masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, target, &path_len) == 0)
+		return (ssize_t)path_len;
+	return op->view->needs.crypt ? encrypted_link_text(op->view, &stat, target, PATH_MAX) : 0;
 }
 
 /* Returns the length or a negative errno. */
@@ -289,7 +332,8 @@ int vfs_fstatfs(struct op *op, int fd, uint64_t buffer, struct outcome *out)
 		return error;
 	if (fstat(object, &stat) < 0)
 		return -errno;
-	if (!op->view->needs.mask || masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, NULL, NULL) < 0)
+	if ((!op->view->needs.mask || masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, NULL, NULL) < 0) &&
+	    (!op->view->needs.crypt || vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, &real, NULL, NULL, NULL, NULL) < 0))
 		real = steal_fd(&object);
 	if (fstatfs(real, &fs) < 0)
 		return -errno;

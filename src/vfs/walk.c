@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "vfs/deep.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/op.h"
 #include "vfs/overlay/mask.h"
@@ -28,7 +29,7 @@ void walk_init(struct walk *walk)
 	walk->path[0] = '\0';
 	walk->name_len = 0;
 	walk->name[0] = '\0';
-	walk->exists = walk->slash = walk->detached = walk->mask_memfd = false;
+	walk->exists = walk->slash = walk->detached = walk->mask_memfd = walk->crypt_memfd = false;
 	walk->last = LAST_NAME;
 }
 
@@ -36,7 +37,7 @@ void walk_release(struct walk *walk)
 {
 	walk->fd = safe_close(walk->fd);
 	walk->parent_fd = safe_close(walk->parent_fd);
-	walk->exists = walk->slash = walk->detached = walk->mask_memfd = false;
+	walk->exists = walk->slash = walk->detached = walk->mask_memfd = walk->crypt_memfd = false;
 	walk->last = LAST_NAME;
 	walk->path_len = 0;
 	walk->name_len = 0;
@@ -106,7 +107,7 @@ void walk_apply_absent(struct op *op, struct walk *walk, int dir)
 		fstypes_apply(op->view->fstypes, stat.st_dev, &walk->verdict);
 }
 
-/* An object without a path: the default verdict, unless it is masked content of ours, which is the masked file. */
+/* An object without a path: the default verdict, unless it is content that we made, which is the file that it stands for. */
 int walk_apply_detached(struct op *op, struct walk *walk)
 {
 	_cleanup_close_ int object = -EBADF;
@@ -133,7 +134,7 @@ int walk_apply_detached(struct op *op, struct walk *walk)
 	}
 	set_default(op, walk);
 	walk_apply_identity(op, walk);
-	return 0;
+	return op->view->needs.crypt && S_ISREG(walk->stat.st_mode) ? encrypted_apply_detached(op, walk) : 0;
 }
 
 /* Path, state and verdict of the object at FD, from what the kernel says its path is. */

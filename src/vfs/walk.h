@@ -59,6 +59,7 @@ struct walk {
 	bool slash;	/* the text ended in a slash: a directory is meant */
 	bool detached;	/* no path leads to the object (deleted, memfd, pipe): `path` is empty */
 	bool mask_memfd; /* reached through masked content that we made; everything here is the masked file's */
+	bool crypt_memfd; /* reached through the plaintext of an encrypted file; everything here is that file's, `stat` as shown */
 	enum walk_last last;
 	struct stat stat;
 	struct verdict verdict; /* of the object, or of the last name with WALK_PARENT */

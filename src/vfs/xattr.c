@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vfs/early.h"
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
@@ -98,6 +99,7 @@ static int set_on(struct op *op, const struct walk *walk, const char *name, uint
 		return error;
 	if (setxattr(fd_name(walk->fd, link), name, op->scratch[0], size, flags) < 0)
 		return -errno;
+	encrypted_touched(op, walk, NULL);
 	return outcome_value(out, 0);
 }
 
@@ -136,7 +138,10 @@ static int remove_from(struct op *op, const struct walk *walk, const char *name,
 
 	if (error)
 		return error;
-	return removexattr(fd_name(walk->fd, link), name) < 0 ? -errno : outcome_value(out, 0);
+	if (removexattr(fd_name(walk->fd, link), name) < 0)
+		return -errno;
+	encrypted_touched(op, walk, NULL);
+	return outcome_value(out, 0);
 }
 
 int vfs_setxattr(struct op *op, int dirfd, int at_flags, uint64_t name, uint64_t value, uint64_t size, int flags,

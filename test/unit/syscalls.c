@@ -28,7 +28,7 @@ static const struct {
 #include "kernel_numbers.h"
 };
 
-#define NEEDS_END (NEEDS_DUMPABLE << 1)
+#define NEEDS_END (NEEDS_CRYPT << 1)
 
 /* ---- The table ---- */
 
@@ -235,7 +235,7 @@ static void test_build(void **state)
 static void describe(const struct syscall_row *row, struct buffer *text)
 {
 	static const char *const classes[] = {"allow", "notify", "refuse", "screen"};
-	static const char *const parts[] = {"hide", "mask", "append", "readonly", "root", "dumpable"};
+	static const char *const parts[] = {"hide", "mask", "append", "readonly", "root", "dumpable", "crypt"};
 	buffer_clear(text);
 	assert_int_equal(buffer_append_str(text, classes[row->class]), 0);
 	if (row->class == CLASS_REFUSE) {

@@ -27,6 +27,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 #define RWF_NOAPPEND_BIT 0x20
+#define RWF_SYNC_BITS 0x6 /* RWF_DSYNC, RWF_SYNC */
 #define ARCH_ENABLE_TAGGED_ADDR_OPTION 0x4002
 #define MREMAP_FIXED_BIT 2
 
@@ -40,6 +41,9 @@
 #define IN_GUARD(a) {.kind = TEST_BELOW, .arg = (a), .value = GUARD_END}
 #define NOT_NULL(a) {.kind = TEST_NOT_NULL, .arg = (a)}
 #define FROM_GUARD {.kind = TEST_IP_BELOW, .value = GUARD_END}
+
+/* What an inode is must not be changed past rules on writing; what a program has of an encrypted file is another inode. */
+#define NEEDS_METADATA (NEEDS_APPEND | NEEDS_READONLY | NEEDS_CRYPT)
 
 /* clang-format off */
 #define RULE(nr_, needs_, action_, ...) {.nr = (nr_), .needs = (needs_), .action = (action_), .tests = {__VA_ARGS__}}
@@ -95,10 +99,15 @@ const struct screen_rule screen_rules[] = {
 	/* Without an address the socket's own peer is meant, which connect() has judged. */
 	RULE(SYS_sendto, 0, SECCOMP_RET_USER_NOTIF, NOT_NULL(4)),
 
-	RULE(SYS_fcntl, NEEDS_APPEND, SECCOMP_RET_USER_NOTIF, LOW_IS(1, F_SETFL), LOW_UNSET(2, O_APPEND)),
+	RULE(SYS_fcntl, NEEDS_APPEND | NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_IS(1, F_SETFL), LOW_UNSET(2, O_APPEND)),
+	/* What a program has of an encrypted file is one in memory, which alone has seals. */
+	RULE(SYS_fcntl, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_IS(1, F_GET_SEALS)),
+	RULE(SYS_fcntl, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_IS(1, F_ADD_SEALS)),
 	/* dnotify tells of changes in a directory, those of hidden names too. EINVAL: a kernel without it. */
 	RULE(SYS_fcntl, NEEDS_HIDE, REFUSE_WITH(EINVAL), LOW_IS(1, F_NOTIFY)),
-	RULE(SYS_pwritev2, NEEDS_APPEND, REFUSE_WITH(EOPNOTSUPP), LOW_ANY(5, RWF_NOAPPEND_BIT)),
+	RULE(SYS_pwritev2, NEEDS_APPEND | NEEDS_CRYPT, REFUSE_WITH(EOPNOTSUPP), LOW_ANY(5, RWF_NOAPPEND_BIT)),
+	RULE(SYS_pwritev2, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_ANY(5, RWF_SYNC_BITS)),
+	RULE(SYS_msync, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_ANY(2, MS_SYNC)),
 
 	/* The supervisor must be able to read its callers: it remembers the flag instead. */
 	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
@@ -154,14 +163,14 @@ const struct screen_rule screen_rules[] = {
 	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 122), /* ATTRLIST_BY_HANDLE */
 	IOCTL_ANY_SIZE(0, REFUSE_WITH(ENOTTY), 'X', 123), /* ATTRMULTI_BY_HANDLE */
 	/* Attributes of the inode (immutable, append-only and their like) through any descriptor of it. */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 2),  /* FS_IOC_SETFLAGS, both widths */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'v', 2),  /* FS_IOC_SETVERSION */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'f', 4),  /* EXT4_IOC_SETVERSION */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 'X', 32), /* FS_IOC_FSSETXATTR */
-	IOCTL(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EPERM), 0x40047211),	    /* FAT_IOCTL_SET_ATTRIBUTES */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EPERM), 'f', 2),  /* FS_IOC_SETFLAGS, both widths */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EPERM), 'v', 2),  /* FS_IOC_SETVERSION */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EPERM), 'f', 4),  /* EXT4_IOC_SETVERSION */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EPERM), 'X', 32), /* FS_IOC_FSSETXATTR */
+	IOCTL(NEEDS_METADATA, REFUSE_WITH(EPERM), 0x40047211),	    /* FAT_IOCTL_SET_ATTRIBUTES */
 	/* What most file systems have not. */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EOPNOTSUPP), 'f', 133), /* FS_IOC_ENABLE_VERITY */
-	IOCTL_ANY_SIZE(NEEDS_APPEND | NEEDS_READONLY, REFUSE_WITH(EOPNOTSUPP), 'f', 19),  /* FS_IOC_SET_ENCRYPTION_POLICY */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EOPNOTSUPP), 'f', 133), /* FS_IOC_ENABLE_VERITY */
+	IOCTL_ANY_SIZE(NEEDS_METADATA, REFUSE_WITH(EOPNOTSUPP), 'f', 19),  /* FS_IOC_SET_ENCRYPTION_POLICY */
 	/* Ways to change the bytes of a file that is open for appending only. */
 	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 10),  /* XFS_IOC_ALLOCSP */
 	IOCTL_ANY_SIZE(NEEDS_APPEND, REFUSE_WITH(EPERM), 'X', 11),  /* XFS_IOC_FREESP */

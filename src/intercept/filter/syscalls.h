@@ -25,6 +25,7 @@ enum syscall_needs {
 	NEEDS_READONLY = 1u << 3,
 	NEEDS_ROOT = 1u << 4, /* the supervisor could do more than an ordinary caller */
 	NEEDS_DUMPABLE = 1u << 5, /* the supervisor could not read a process that is not dumpable */
+	NEEDS_CRYPT = 1u << 6,
 };
 
 /* Which handler answers a notified call: the intercept room maps each to a function. */
@@ -51,13 +52,16 @@ enum handler {
 	HANDLER_INOTIFY_ADD_WATCH,
 	HANDLER_EXECVE, HANDLER_EXECVEAT,
 	HANDLER_CONNECT, HANDLER_BIND, HANDLER_SENDTO, HANDLER_SENDMSG, HANDLER_SENDMMSG,
-	HANDLER_FCNTL,	 /* F_SETFL that would clear O_APPEND */
+	HANDLER_FCNTL,	 /* F_SETFL that would clear O_APPEND; F_GET_SEALS, F_ADD_SEALS */
 	HANDLER_PRCTL,	 /* PR_SET_DUMPABLE, PR_GET_DUMPABLE; in a root view what changes credentials */
 	HANDLER_SET_ID,	 /* set*id, setgroups, capset in a root view */
 	HANDLER_MMAP_LOW, /* mmap fixed below GUARD_END: only a steered one is let through */
 	HANDLER_UMASK,
 	HANDLER_CLONE, /* a process that shares its parent's umask */
 	HANDLER_GETPPID,
+	HANDLER_FSYNC, HANDLER_FDATASYNC, HANDLER_SYNC_FILE_RANGE, HANDLER_SYNCFS, HANDLER_SYNC,
+	HANDLER_MSYNC,	  /* MS_SYNC */
+	HANDLER_PWRITEV2, /* RWF_SYNC, RWF_DSYNC */
 	HANDLER_COUNT,
 };
 
