@@ -9,6 +9,7 @@
 #include "cli/key_command.h"
 #include "cli/passphrase.h"
 #include "cli/prompt.h"
+#include "cli/protect.h"
 #include "crypt/keys/kernel_key.h"
 #include "crypt/keys/key_open.h"
 #include "crypt/keys/recovery.h"
@@ -20,7 +21,7 @@
 int key_finish(int r, const struct errmsg *msg)
 {
 	if (r < 0)
-		cli_error("%s", msg->text[0] ? msg->text : strerror(-r));
+		cli_error("%s%s", msg->text[0] ? msg->text : strerror(-r), why_no_memory(r));
 	return exit_status_of(r);
 }
 

@@ -35,6 +35,8 @@ static int check_is_new(const struct key_arguments *a, const uint8_t *id, struct
 
 	if (r == -ENOKEY)
 		return 0;
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return errmsg_set(msg, -EEXIST, "there is something already: %s", why.text);
 	kek_id_text(file->id, old);

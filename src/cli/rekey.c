@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/protect.h"
 #include "cli/store_command.h"
 
 #define MAX_DROPPED 32
@@ -209,7 +210,7 @@ int cmd_rekey(int argc, char **argv)
 	int r = k.new_options.count > 0 ? keys_open_given(&k.new_options, &k.new_keys, &msg) : 0;
 
 	if (r < 0) {
-		cli_error("the new key: %s", msg.text);
+		cli_error("the new key: %s%s", msg.text, why_no_memory(r));
 		k.c.status = exit_status_of(r);
 		return store_command_finish(&k.c);
 	}

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "cli/json_value.h"
 #include "cli/places.h"
+#include "cli/protect.h"
 #include "cli/safe_text.h"
 
 static volatile sig_atomic_t caught;
@@ -162,7 +163,8 @@ int store_command_start(struct store_command *c)
 		return 1;
 	}
 	if (provider->usable(&why) < 0) {
-		cli_error("the provider %s cannot be used here: %s", provider->name, why ? why : "no reason known");
+		cli_error("the provider %s cannot be used here: %s%s", provider->name, why ? why : "no reason known",
+			  why_no_memory(-ENOMEM));
 		c->status = EXIT_FAILED;
 		return 1;
 	}
@@ -266,6 +268,7 @@ void store_report_result(struct store_command *c, const char *path, int result, 
 	snprintf(text, sizeof(text), "%s", msg->text);
 	if (result < 0 && !*text)
 		snprintf(text, sizeof(text), "%s: %s", path, strerror(-result));
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", why_no_memory(result));
 	store_report(c, path, result < 0 ? OUTCOME_FAILED : result == FILES_SKIPPED ? OUTCOME_SKIPPED : OUTCOME_DONE,
 		     result < 0 ? result : 0, text, extra);
 }

@@ -37,8 +37,12 @@ static void found(void *data, const struct files_damage *d)
 							 "length", (json_int_t)d->len, "place", (json_int_t)d->place));
 		return;
 	}
-	if (d->len == 0)
-		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); nothing of the content is lost",
+	if (d->len == 0 && d->uncertain)
+		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); a power loss may have torn it; "
+			 "the version in the other one stands (scrim compact makes both anew)", l->path, d->what, d->place);
+	else if (d->len == 0)
+		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); nothing of the content is lost (scrim compact "
+			 "makes both anew)",
 			 l->path, d->what, d->place);
 	else if (strcmp(d->what, "hole") == 0)
 		snprintf(text, sizeof(text), "%s: a hole: %" PRIu64 " bytes at offset %" PRIu64, l->path, d->len, d->offset);

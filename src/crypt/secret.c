@@ -34,6 +34,7 @@ static uint32_t slab_count, slab_hint;
 static uint32_t first_own; /* those before are the parent's, and not there */
 static uint8_t *range;
 static uint8_t *mark; /* a page that a fork wipes: 0 in a child that does not know yet that it is one */
+static bool refused;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The first place that is long enough. */
@@ -58,23 +59,33 @@ static void *take(unsigned index, unsigned units)
 	return NULL;
 }
 
-static bool map_secret(uint8_t *at)
+static bool map_secret(uint8_t *at, size_t size)
 {
 #ifdef SYS_memfd_secret
 	_cleanup_close_ int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
 
-	return fd >= 0 && ftruncate(fd, (off_t)SLAB) == 0 &&
-	       mmap(at, SLAB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+	return fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+	       mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
 #else
-	(void)at;
+	(void)at, (void)size;
 	return false;
 #endif
 }
 
-static bool map_locked(uint8_t *at)
+static bool map_locked(uint8_t *at, size_t size)
 {
-	return mmap(at, SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED &&
-	       mlock(at, SLAB) == 0 && madvise(at, SLAB, MADV_DONTDUMP) == 0;
+	return mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED &&
+	       mlock(at, size) == 0 && madvise(at, size, MADV_DONTDUMP) == 0;
+}
+
+/* Pages that were set aside become memory. A child of a fork has none of it: it would be the same, or not locked. */
+static bool map_pages(uint8_t *at, size_t size)
+{
+	if ((map_secret(at, size) || map_locked(at, size)) && madvise(at, size, MADV_DONTFORK) == 0)
+		return true;
+	__atomic_store_n(&refused, true, __ATOMIC_RELAXED);
+	mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	return false;
 }
 
 static bool set_aside(void)
@@ -90,7 +101,7 @@ static bool set_aside(void)
 	return true;
 }
 
-/* One more slab. A child of a fork has none of it, since it would be the same memory, or memory that is not locked. */
+/* One more slab. */
 static bool make_slab(void)
 {
 	uint8_t *at;
@@ -98,10 +109,8 @@ static bool make_slab(void)
 	if ((!range && !set_aside()) || slab_count == SLABS)
 		return false;
 	at = range + slab_count * STRIDE;
-	if ((!map_secret(at) && !map_locked(at)) || madvise(at, SLAB, MADV_DONTFORK) < 0) {
-		mmap(at, SLAB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (!map_pages(at, SLAB))
 		return false;
-	}
 	slabs[slab_count++] = (struct slab){.left = UNITS};
 	return true;
 }
@@ -170,6 +179,43 @@ void secret_free(void *pointer, size_t size)
 		s->left += (uint16_t)units;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* With the page behind it, and one before. */
+static size_t whole_pages(size_t size)
+{
+	return (size + 4095) / 4096 * 4096;
+}
+
+void *secret_map(size_t size)
+{
+	size_t len = whole_pages(size);
+	uint8_t *all;
+
+	if (size == 0 || size > 1 << 30)
+		return NULL;
+	all = mmap(NULL, len + 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (all == MAP_FAILED)
+		return NULL;
+	if (map_pages(all + 4096, len))
+		return all + 4096;
+	munmap(all, len + 2 * 4096);
+	return NULL;
+}
+
+void secret_unmap(void *pointer, size_t size)
+{
+	size_t len = whole_pages(size);
+
+	if (!pointer)
+		return;
+	sodium_memzero(pointer, len);
+	munmap((uint8_t *)pointer - 4096, len + 2 * 4096);
+}
+
+bool secret_was_refused(void)
+{
+	return __atomic_load_n(&refused, __ATOMIC_RELAXED);
 }
 
 void secret_wipe(void *pointer, size_t size)

@@ -710,6 +710,54 @@ def test_delivery():
     with_descriptor("cat", "--key-fd", "@", f"{home.path}/f", content=b"", status=1)
 
 
+def limited(kib, *words, home, **kwargs):
+    """scrim WORDS by somebody who may lock so much memory and no more."""
+    drop = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"] if os.geteuid() == 0 else []
+    return subprocess.run(["prlimit", f"--memlock={kib << 10}", *drop, SCRIM, *words], env=home.environment, timeout=DEADLINE,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+
+def test_locked_memory():
+    """A key stands in locked memory or nowhere: with too small a limit nothing is done, and why is said."""
+    home = Home()
+    key, good = home.file("key", os.urandom(32)), home.file("pass", "correct horse\n")
+    home.run("new", "work", "--passfile", good, *CHEAP)
+    for words in (["key", "new", "other", "--raw"], ["key", "recovery", "work", "--passfile", good],
+                  ["encrypt", "--key-file", key, "FILE"], ["encrypt", "--key", "work", "--passfile", good, "FILE"]):
+        statuses = []
+        for kib in (0, 4, 16, 32, 64, 128):
+            path = home.file("f", b"content")
+            done = limited(kib, *[path if word == "FILE" else word for word in words], home=home)
+            statuses.append(done.returncode)
+            if done.returncode:
+                assert done.returncode == 1 and b"ulimit -l" in done.stderr, (kib, words, done)
+                assert open(path, "rb").read() == b"content" and done.stdout == b"", done
+                assert not os.path.exists(f"{home.keys}/other.key")
+            elif words[:2] == ["key", "new"]:
+                os.unlink(f"{home.keys}/other.key")
+        # Once it is enough it is enough; 64 KiB are.
+        assert statuses == sorted(statuses, reverse=True) and statuses[0] == 1 and statuses[-2:] == [0, 0], (words, statuses)
+
+
+def test_all_is_locked():
+    """Who may lock anything does so, what Argon2id works in included."""
+    home = Home()
+    home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), "--cost", "32M,1")
+    os.mkfifo(f"{home.path}/pipe", 0o600)
+    process = subprocess.Popen([SCRIM, "key", "recovery", "work", "--askpass", f"cat {home.path}/pipe"], env=home.environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with open(f"{home.path}/pipe", "w") as pipe:
+        status = open(f"/proc/{process.pid}/status").read()
+        locked, resident, peak = (int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) for name in ("VmLck", "VmRSS", "VmHWM"))
+        effective = int(re.search(r"CapEff:\s+(\w+)", status).group(1), 16)
+        limit = re.search(r"Max locked memory\s+(\w+)", open(f"/proc/{process.pid}/limits").read()).group(1)
+        everything = effective >> 14 & 1 or limit == "unlimited"
+        assert (locked > resident / 2) == bool(everything), (locked, resident, peak, effective, limit)
+        pipe.write("correct horse\n")
+    out, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0 and b"S1" in out, err
+
+
 def test_no_secret_leaks():
     """Neither the command line nor the environment of any process, nor a message, holds a secret; there is no core."""
     home = Home()

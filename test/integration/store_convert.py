@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """scrim encrypt, decrypt and cat: round trips, what is kept of a file, what is refused and how it is said."""
+import errno
 import fcntl
 import mmap
 import os
@@ -8,12 +9,16 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
 from store_support import Place, expect, is_encrypted, main
 
 KIB = 1024
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+IMMUTABLE, APPEND, NODUMP, NOATIME = 0x10, 0x20, 0x40, 0x80
+CHANGED = IMMUTABLE | APPEND | NODUMP | NOATIME
 SIZES = [0, 1, 100, 3327, 3328, 3329, 4095, 4096, 4097, 7424, 7425, 16383, 16384, 16385, 3 * 16384 + 5, 65536, 1 << 20,
          (4 << 20) + 123]
 
@@ -126,6 +131,59 @@ def test_attributes(place):
     subprocess.run(["setfacl", "-d", "-m", "u:12345:rwx", place.path], check=True)
     place.run("encrypt", plain)
     expect(kept(plain), before, "no ACL")
+
+
+def inode_flags(path, wanted=None):
+    """chattr(1); None: this file system has none of these."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        flags = struct.unpack("i", fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(4)))[0]
+        if wanted is not None:
+            fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("i", flags & ~CHANGED | wanted))
+        return flags & CHANGED
+    except OSError as error:
+        if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP):
+            return None
+        raise
+    finally:
+        os.close(fd)
+
+
+def test_inode_flags(place):
+    content = random_bytes(50000, 1)
+    path = place.file("f", content)
+    if inode_flags(path) is None:
+        expect(place.kind == "shm" or subprocess.run(["lsattr", "-d", place.path], stderr=subprocess.DEVNULL).returncode != 0,
+               True, "lsattr sees flags")
+        return
+    flags = NODUMP | NOATIME
+    inode_flags(path, flags)
+    expect(inode_flags(path), flags, "set")
+    for command in (["encrypt"], ["rekey", "--full"], ["decrypt"]):
+        place.run(*command, path)
+        expect(inode_flags(path), flags, f"kept by {command}")
+    expect(read(path) == content, True, "content")
+    # What a directory hands on to new files is not what the old one had.
+    inode_flags(path, 0)
+    inode_flags(place.path, NODUMP)
+    expect(inode_flags(place.file("new")) in (0, NODUMP), True, "a new file")
+    place.run("encrypt", path)
+    expect(inode_flags(path), 0, "none")
+    for flag, text in ((IMMUTABLE, "is immutable: nothing may take its place (chattr -i)"),
+                       (APPEND, "is append-only: nothing may take its place (chattr -a)")):
+        path = place.file("fixed", content)
+        try:
+            inode_flags(path, flag)
+        except PermissionError:
+            return  # not for everybody
+        try:
+            place.run("encrypt", path, status=1, text=text)
+            place.run("encrypt", "--force", path, status=1, text=text)
+            expect((read(path) == content, place.leftovers()), (True, []), "untouched")
+            place.run("encrypt", path, "-o", place.name(f"out{flag}"))
+        finally:
+            inode_flags(path, 0)
+        os.unlink(path)
 
 
 def test_output(place):

@@ -11,8 +11,8 @@
 
 #define ACL "system.posix_acl_access"
 
-/* One thing that cannot be kept. */
-static int lost(const struct files *files, bool must, const char *path, int error, const char *what, struct errmsg *msg)
+int attribute_lost(const struct files *files, bool must, const char *path, int error, const char *what,
+		   struct errmsg *msg)
 {
 	char text[XATTR_NAME_MAX + 128];
 
@@ -91,17 +91,17 @@ static int copy_xattrs(const struct files *files, bool must, int from, int to, c
 	int r = buffer ? list_names(from, &names, &len) : -ENOMEM;
 
 	if (r < 0)
-		return lost(files, must, path, r, "the extended attributes", msg);
+		return attribute_lost(files, must, path, r, "the extended attributes", msg);
 	/* Of the directory's default ACL, where the old file had none. */
 	if (fremovexattr(to, ACL) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
-		return lost(files, must, path, -errno, "the ACL", msg);
+		return attribute_lost(files, must, path, -errno, "the ACL", msg);
 	for (const char *name = names; name && name < names + len; name += strlen(name) + 1) {
 		char what[XATTR_NAME_MAX + 32];
 
 		r = copy_value(from, to, name, buffer);
 		snprintf(what, sizeof(what), "the extended attribute %.*s", XATTR_NAME_MAX, name);
 		if (r < 0)
-			r = lost(files, must, path, r, what, msg);
+			r = attribute_lost(files, must, path, r, what, msg);
 		if (r < 0)
 			return r;
 	}
@@ -118,7 +118,7 @@ int attributes_copy(const struct files *files, bool must, int from, const struct
 	/* The owner first: changing it takes the set-id bits and the capabilities away. The mode behind the ACL, which changes it. */
 	if (r < 0) {
 		mode &= 0777; /* nobody gets a set-id program of ours */
-		r = lost(files, must, path, r, "its owner", msg);
+		r = attribute_lost(files, must, path, r, "its owner", msg);
 	}
 	if (r == 0)
 		r = copy_xattrs(files, must, from, to, path, msg);

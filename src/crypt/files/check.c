@@ -54,11 +54,13 @@ int64_t files_verify(const struct files *files, int fd, const char *path, files_
 	expect(&store, 1);
 	store_get_info(store.store, &info);
 	n = store_verify(store.store, pass_on, &c);
-	if (n >= 0 && info.spare_damaged && !info.sealed)
-		files_note(files, path, "one of its slots does not authenticate, as after a crash; the version in the other stands");
-	if (n >= 0 && info.spare_damaged && info.sealed) {
-		/* A seal is written beside the version that it seals: that was whole. Only the first one may stand alone. */
-		struct files_damage damage = {.what = "slot", .place = info.newest_slot ? 0 : UINT64_C(1) << info.slot_shift};
+	if (n >= 0 && info.spare_damaged) {
+		/* Not sealed: a seal that was damaged, one that a power loss tore, or a version that nobody will see again. */
+		struct files_damage damage = {
+			.what = "slot",
+			.place = info.newest_slot ? 0 : UINT64_C(1) << info.slot_shift,
+			.uncertain = !info.sealed,
+		};
 
 		found(data, &damage);
 		n++;

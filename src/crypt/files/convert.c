@@ -152,7 +152,9 @@ static int replace(const struct files *files, const struct files_place *place, s
 
 	if (r < 0)
 		return r;
-	r = make(files, watch->fd, &watch->before, new.fd, place->path, msg);
+	r = inode_flags_copy(files, !files->force, watch->fd, new.fd, place->path, msg);
+	if (r == 0)
+		r = make(files, watch->fd, &watch->before, new.fd, place->path, msg);
 	if (r == 0)
 		r = attributes_copy(files, !files->force, watch->fd, &watch->before, new.fd, place->path, msg);
 	if (r == 0)

@@ -166,6 +166,7 @@ struct files_damage {
 	const char *what;     /* "chunk", "node", "slot" */
 	uint64_t offset, len; /* of the plaintext; len 0: none of it */
 	uint64_t place;       /* where in the file the piece stands */
+	bool uncertain;       /* of a slot: what it held may have been newer than what stands, or a power loss tore it */
 };
 typedef void (*files_found)(void *data, const struct files_damage *damage);
 

@@ -42,6 +42,17 @@ struct files files_counted(const struct files *files, enum counted what, struct 
 int attributes_copy(const struct files *files, bool must, int from, const struct stat *st, int to, const char *path,
 		    struct errmsg *msg);
 
+/* One thing WHAT that cannot be kept: an error with MSG if MUST, else a note and 0. */
+int attribute_lost(const struct files *files, bool must, const char *path, int error, const char *what,
+		   struct errmsg *msg);
+
+/* inode_flags.c */
+/*
+ * Give the file TO, which has no byte yet (some flags can be set only then), the flags and the project of FROM. -EPERM: FROM is
+ * immutable or append-only. The same for MUST.
+ */
+int inode_flags_copy(const struct files *files, bool must, int from, int to, const char *path, struct errmsg *msg);
+
 /* busy.c: is a file changed by others while it is read? */
 struct watch {
 	int fd;          /* not owned */

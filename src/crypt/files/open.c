@@ -210,6 +210,8 @@ int files_store_open(const struct files *files, int fd, const char *path, enum s
 	store_get_info(ret_store->store, &info);
 	if (info.fell_back)
 		files_note(files, path, "its newest version was not whole; the one before it stands");
+	else if (info.spare_damaged && !info.sealed)
+		files_note(files, path, "one of its slots does not authenticate; the version in the other stands (scrim verify)");
 	steal_fd(&owned);
 	return 0;
 }

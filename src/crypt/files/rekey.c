@@ -201,9 +201,17 @@ int files_compact(const struct files *files, const struct files_place *place, st
 		return r;
 	/* What stands behind the place that the used pages need moves into as many free ones before it: so many at most. */
 	store_get_info(store.store, &info);
+	if (info.spare_damaged) {
+		/* Both slots are to be written. */
+		struct store_time mtime, ctime;
+
+		store_get_times(store.store, &mtime, &ctime);
+		r = store_set_times(store.store, &mtime, &ctime);
+	}
 	store.expected = (info.free_pages < info.used_pages ? info.free_pages : info.used_pages) << FORMAT_PAGE_SHIFT;
 	sizes.before = on_disk(store.fd);
-	r = store_commit(store.store, true); /* makes durable what stands */
+	if (r == 0)
+		r = store_commit(store.store, true); /* makes durable what stands */
 	if (r == 0)
 		r = store_compact(store.store);
 	if (r == -EBUSY || r == -ECANCELED) {

@@ -7,15 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypt/secret.h"
+
+/* The buffer's own description stands before its text. */
+static size_t size_of(size_t room)
+{
+	return sizeof(struct buffer) + room + 1;
+}
+
 struct buffer *secret_text_new(size_t room)
 {
-	/* sodium_malloc(3) gives addresses that are aligned as the size is. */
-	size_t size = (sizeof(struct buffer) + room + 1 + 15) & ~(size_t)15;
-	struct buffer *b;
+	struct buffer *b = room > 1 << 20 ? NULL : secret_map(size_of(room));
 
-	if (room > 1 << 20 || sodium_init() < 0)
-		return NULL;
-	b = sodium_malloc(size);
 	if (b)
 		buffer_init(b, (char *)(b + 1), room + 1);
 	return b;
@@ -23,7 +26,8 @@ struct buffer *secret_text_new(size_t room)
 
 void secret_text_free(struct buffer *b)
 {
-	sodium_free(b); /* wipes; takes NULL */
+	if (b)
+		secret_unmap(b, size_of(b->cap));
 }
 
 int secret_text_read(int fd, struct buffer *b)

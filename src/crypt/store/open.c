@@ -306,8 +306,11 @@ static int find_version(struct store *s, const struct store_layout *layout)
 		r = open_existing(s, o, layout);
 	if (r == 0 && !s->is_new) {
 		int spare = !s->newest_slot, error = o->slots[spare].error;
+		/* A seal is written beside the version that it seals. Only the first one may stand alone. */
+		bool alone = s->is_first || !(s->meta.flags & META_SEALED);
 
-		s->spare_damaged = error < 0 && error != -ENOKEY && !slot_is_zero(o->bytes[spare], slot_size(s));
+		s->spare_damaged = error < 0 && error != -ENOKEY &&
+				   !(alone && slot_is_zero(o->bytes[spare], slot_size(s)));
 	}
 	for (int i = 0; r == 0 && i < 2; i++) {
 		s->seen[i] = malloc(slot_size(s));

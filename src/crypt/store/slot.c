@@ -121,7 +121,8 @@ int slots_settle(struct store *s)
 	if (r < 0)
 		return r;
 	s->durable = same[s->newest_slot];
-	if (same[s->newest_slot] && (s->is_first || !same[!s->newest_slot] || !(s->meta.flags & META_SEALED))) {
+	if (same[s->newest_slot] &&
+	    (s->is_first || !same[!s->newest_slot] || s->spare_damaged || !(s->meta.flags & META_SEALED))) {
 		s->durable_slot = s->newest_slot;
 	} else if (!s->is_first && same[!s->newest_slot]) {
 		/* The seal says the same as the durable version in the other slot, but need not have reached the disk. */

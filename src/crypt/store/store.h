@@ -75,7 +75,8 @@ struct store_info {
 	bool is_inline, sealed;
 	int newest_slot;  /* where the version stands; -1: nowhere yet */
 	bool fell_back;   /* the newest version was not whole: the one before it stands */
-	bool spare_damaged; /* the other slot does not authenticate: beside a sealed version damage, else a crash did it perhaps */
+	bool spare_damaged; /* the other slot does not authenticate, and should: beside a sealed version that is damage for sure, else
+			     * a power loss may have torn what was written last, a seal mostly */
 	uint64_t sequence;
 	uint64_t size;
 	uint64_t total_pages, used_pages, free_pages;
