@@ -15,9 +15,9 @@ struct process_name {
 struct process_name process_name(pid_t pid);
 
 /*
- * Call IS for the open descriptors of all processes that we may look at until it returns true. PROCESS is /proc/PID, opened;
- * DESCRIPTOR the number, a component below its fd/ and fdinfo/. False: it never did. Takes as long as the machine has
- * descriptors. Thread safe.
+ * Call IS for the open descriptors of all processes that we may look at until it returns true. PROCESS is /proc/PID,
+ * opened; DESCRIPTOR the number, a component below its fd/ and fdinfo/. False: it never did. Takes as long as the
+ * machine has descriptors. Thread safe.
  */
 bool open_files_find(bool (*is)(void *data, int process, const char *descriptor), void *data,
 		     struct process_name *ret_process);

@@ -32,8 +32,8 @@ int protect_secrets(void)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
 		return -errno;
 	/*
-	 * What Argon2id works in is allocated by libsodium, and larger than most may lock: no key, but what follows from a
-	 * passphrase. Who may lock anything does it with all that comes.
+	 * What Argon2id works in is allocated by libsodium, and larger than most may lock: no key, but what follows
+	 * from a passphrase. Who may lock anything does it with all that comes.
 	 */
 	if (may_lock_all())
 		(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
@@ -44,5 +44,6 @@ const char *why_no_memory(int error)
 {
 	if (error != -ENOMEM || !secret_was_refused())
 		return "";
-	return ": keys stand in locked memory alone, and the limit for that is too small here (ulimit -l; RLIMIT_MEMLOCK)";
+	return ": keys stand in locked memory alone, and the limit for that is too small here "
+	       "(ulimit -l; RLIMIT_MEMLOCK)";
 }

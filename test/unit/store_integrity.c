@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every bit, every swap of two pages, every older page, every length: found out or without effect, never a wrong byte. */
+/* Every bit, every swap of two pages, every older page, every length: found out or without effect, never a wrong
+ * byte. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,12 +32,14 @@ static const struct store_key key = {.id = {4, 5, 6}, .kek = kek};
 struct image {
 	uint8_t *bytes;
 	uint64_t size;
+	uint64_t last; /* where was read last */
 };
 
 static ssize_t image_pread(void *handle, void *bytes, size_t len, uint64_t offset)
 {
 	struct image *i = handle;
 
+	i->last = offset;
 	if (offset >= i->size)
 		return 0;
 	if (len > i->size - offset)
@@ -113,6 +116,70 @@ static int check(struct image *i, const uint8_t *want, uint64_t size)
 	}
 	store_free(s);
 	return right;
+}
+
+/* The same of the N chunks alone, which are CHUNKS. */
+static void check_some(struct image *i, const uint8_t *want, uint64_t size, uint64_t chunk_size, const uint64_t *chunks,
+		       size_t n)
+{
+	struct store_env env = {
+		.io = &image_io, .handle = i, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
+	static uint8_t bytes[65536];
+	struct store *s;
+	int r = store_open(&env, STORE_READ, NULL, &s);
+
+	if (r < 0) {
+		assert_true(r == -EBADMSG || r == -ENOKEY || r == -ENODATA || r == -EPROTONOSUPPORT);
+		return;
+	}
+	assert_int_equal(store_size(s), size);
+	for (size_t k = 0; k < n; k++) {
+		uint64_t at = chunks[k] * chunk_size;
+		uint64_t len = size - at < chunk_size ? size - at : chunk_size;
+		ssize_t got = store_read(s, bytes, len, at);
+
+		if (got < 0) {
+			assert_int_equal(got, -EBADMSG);
+			continue;
+		}
+		assert_int_equal(got, len);
+		assert_memory_equal(bytes, want + at, len);
+	}
+	store_free(s);
+}
+
+/*
+ * Every length of a larger file: the chunk that is cut, the first, the last, and one that changes with the length are
+ * read; all of it around each page's end. (A piece that stands wholly before the cut is read from the same bytes as
+ * before.)
+ */
+static void every_length(const struct image *whole, const uint8_t *content, uint64_t size, unsigned chunk_shift)
+{
+	uint64_t chunk = UINT64_C(1) << chunk_shift, count = (size + chunk - 1) >> chunk_shift, last = 0;
+	uint64_t *places = calloc(count, sizeof(*places));
+	struct image cut = *whole;
+
+	assert_non_null(places);
+	for (uint64_t c = 0; c < count; c++) {
+		check_some(&cut, content, size, chunk, &c, 1);
+		places[c] = cut.last;
+		last = places[c] > last ? places[c] : last;
+	}
+	assert_true(last > chunk);
+	for (uint64_t len = 1; len < whole->size; len += LENGTH_STEP) {
+		uint64_t chunks[4] = {0, count - 1, len % count};
+		size_t n = 3;
+
+		for (uint64_t c = 0; c < count && n == 3; c++)
+			if (places[c] <= len && len - places[c] < chunk)
+				chunks[n++] = c;
+		cut.size = len;
+		if ((len + 1) % 4096 <= 2)
+			check(&cut, content, size);
+		else
+			check_some(&cut, content, size, chunk, chunks, n);
+	}
+	free(places);
 }
 
 /* A store of which every bit is tried: SIZE bytes, of which those from FROM on are written, and holes before. */
@@ -210,12 +277,14 @@ static void every_page(const struct shape *shape)
 		check(&i, content, shape->size);
 		memcpy(i.bytes + a * 4096, page, 4096);
 	}
-	for (uint64_t len = 1; len < i.size; len += i.size > 50000 && len > 17000 && len + 5000 < i.size ? 509 : LENGTH_STEP) {
-		cut = (struct image){i.bytes, len};
+	if (i.size > 50000)
+		every_length(&i, content, shape->size, shape->chunk);
+	for (uint64_t len = 1; i.size <= 50000 && len < i.size; len += LENGTH_STEP) {
+		cut = (struct image){.bytes = i.bytes, .size = len};
 		check(&cut, content, shape->size);
 	}
 	for (uint64_t more = 1; more <= SLACK; more += 61) {
-		cut = (struct image){i.bytes, i.size + more};
+		cut = (struct image){.bytes = i.bytes, .size = i.size + more};
 		assert_int_equal(check(&cut, content, shape->size), 1);
 		i.bytes[i.size + more - 1] = (uint8_t)more;
 	}
@@ -277,7 +346,7 @@ static void pages(void **state)
 static void arbitrary_bytes(void **state)
 {
 	struct disk *disk = disk_new(5);
-	struct image i = {calloc(1, 20000), 20000};
+	struct image i = {.bytes = calloc(1, 20000), .size = 20000};
 	struct store_env env = {.io = &image_io, .handle = &i, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
 	struct store *s;
 

@@ -79,7 +79,8 @@ static int copy_value(int from, int to, const char *name, char *buffer)
 	if (r < 0)
 		return r == -ENODATA ? 0 : r;
 	/* What the kernel gives every file (security.selinux) need not be set, and often must not. */
-	if (read_value(to, name, there, XATTR_SIZE_MAX, &there_len) == 0 && there_len == len && memcmp(there, buffer, len) == 0)
+	if (read_value(to, name, there, XATTR_SIZE_MAX, &there_len) == 0 && there_len == len &&
+	    memcmp(there, buffer, len) == 0)
 		return 0;
 	return fsetxattr(to, name, buffer, len, 0) < 0 ? -errno : 0;
 }
@@ -115,7 +116,8 @@ int attributes_copy(const struct files *files, bool must, int from, const struct
 	mode_t mode = st->st_mode & 07777;
 	int r = copy_owner(st, to);
 
-	/* The owner first: changing it takes the set-id bits and the capabilities away. The mode behind the ACL, which changes it. */
+	/* The owner first: changing it takes the set-id bits and the capabilities away. The mode behind the ACL,
+	 * which changes it. */
 	if (r < 0) {
 		mode &= 0777; /* nobody gets a set-id program of ours */
 		r = attribute_lost(files, must, path, r, "its owner", msg);

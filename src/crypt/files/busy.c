@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that is read to be replaced must not be written meanwhile: what was written would be lost. A read lease (fcntl(2),
- * F_SETLEASE) is given only while nobody has the file open for writing, and whoever opens it so later waits until we are
- * done or let go. Where there are no leases (another's file, some file systems) the open files in /proc and the times of the
- * file have to do.
+ * A file that is read to be replaced must not be written meanwhile: what was written would be lost. A read lease
+ * (fcntl(2), F_SETLEASE) is given only while nobody has the file open for writing, and whoever opens it so later
+ * waits until we are done or let go. Where there are no leases (another's file, some file systems) the open files in
+ * /proc and the times of the file have to do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,8 @@ static int ask(struct watch *w, const char *path, struct errmsg *msg)
 {
 	char who[128] = "another process";
 
-	/* What tells us that somebody waits is a signal that is ignored unless somebody asks for it; we look ourselves. */
+	/* What tells us that somebody waits is a signal that is ignored unless somebody asks for it; we look
+	 * ourselves. */
 	if (fcntl(w->fd, F_SETSIG, SIGURG) == 0 && fcntl(w->fd, F_SETLEASE, F_RDLCK) == 0) {
 		w->leased = true;
 		return 0;

@@ -40,7 +40,8 @@ static void expect(struct files_store *store, unsigned times)
 	store->expected *= times;
 }
 
-int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data, struct errmsg *msg)
+int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data,
+		     struct errmsg *msg)
 {
 	struct checking c = {.found = found, .data = data};
 	struct store_io io;
@@ -55,7 +56,8 @@ int64_t files_verify(const struct files *files, int fd, const char *path, files_
 	store_get_info(store.store, &info);
 	n = store_verify(store.store, pass_on, &c);
 	if (n >= 0 && info.spare_damaged) {
-		/* Not sealed: a seal that was damaged, one that a power loss tore, or a version that nobody will see again. */
+		/* Not sealed: a seal that was damaged, one that a power loss tore, or a version that nobody will see
+		 * again. */
 		struct files_damage damage = {
 			.what = "slot",
 			.place = info.newest_slot ? 0 : UINT64_C(1) << info.slot_shift,
@@ -96,7 +98,8 @@ static void collect(void *data, const struct store_damage *d)
 }
 
 /* All data between damage. */
-static int copy_whole(const struct files *files, struct store *from, const struct checking *c, int to, uint64_t *ret_lost)
+static int copy_whole(const struct files *files, struct store *from, const struct checking *c, int to,
+		      uint64_t *ret_lost)
 {
 	struct files silent = *files; /* reading is what counts */
 	uint64_t size = store_size(from), at = 0, lost = 0;
@@ -132,7 +135,8 @@ static int copy_whole(const struct files *files, struct store *from, const struc
 	return ftruncate(to, (off_t)size) < 0 ? -errno : 0;
 }
 
-static int salvage(const struct files *files, struct files_store *store, const char *path, const struct files_place *out,
+static int salvage(const struct files *files, struct files_store *store, const char *path,
+		   const struct files_place *out,
 		   struct checking *c, struct files_saved *ret_saved, struct errmsg *msg)
 {
 	struct files_saved saved = {.size = store_size(store->store)};
@@ -150,7 +154,9 @@ static int salvage(const struct files *files, struct files_store *store, const c
 		return errmsg_set(msg, (int)n, "%s: interrupted", path);
 	if (n < 0 || c->error < 0)
 		return files_failed(msg, n < 0 ? (int)n : c->error, path, "cannot be read");
-	r = fstat(store->fd, &st) < 0 ? files_failed(msg, -errno, path, "cannot be looked at") : replacement_begin(out, &new, msg);
+	if (fstat(store->fd, &st) < 0)
+		return files_failed(msg, -errno, path, "cannot be looked at");
+	r = replacement_begin(out, &new, msg);
 	if (r < 0)
 		return r;
 	r = copy_whole(files, store->store, c, new.fd, &saved.lost);
@@ -168,8 +174,8 @@ static int salvage(const struct files *files, struct files_store *store, const c
 	return r;
 }
 
-int files_salvage(const struct files *files, int fd, const char *path, const struct files_place *out, files_found found, void *data,
-		  struct files_saved *ret_saved, struct errmsg *msg)
+int files_salvage(const struct files *files, int fd, const char *path, const struct files_place *out, files_found found,
+		  void *data, struct files_saved *ret_saved, struct errmsg *msg)
 {
 	struct store_io io;
 	struct files counted = files_counted(files, COUNTED_READS, &io);
@@ -194,7 +200,9 @@ int files_salvage(const struct files *files, int fd, const char *path, const str
 		uint64_t end = c.ranges[i].end < size ? c.ranges[i].end : size;
 
 		if (c.ranges[i].begin < end)
-			found(data, &(struct files_damage){.what = "hole", .offset = c.ranges[i].begin, .len = end - c.ranges[i].begin});
+			found(data, &(struct files_damage){.what = "hole",
+							   .offset = c.ranges[i].begin,
+							   .len = end - c.ranges[i].begin});
 	}
 	free(c.ranges);
 	return r;

@@ -10,7 +10,8 @@
 #include "crypt/keys/key_file.h"
 #include "crypt/secret.h"
 
-int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg)
+int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store,
+		    struct errmsg *msg)
 {
 	struct store_layout layout = files->layout;
 	int fd = fcntl(to, F_DUPFD_CLOEXEC, 3);
@@ -42,7 +43,8 @@ static struct store_time to_store_time(const struct timespec *t)
 static int content_failed(struct errmsg *msg, int error, const char *path)
 {
 	if (error == -EBADMSG)
-		return errmsg_set(msg, error, "%s: is damaged (scrim verify says where, scrim salvage saves the rest); it is as it was", path);
+		return errmsg_set(msg, error, "%s: is damaged (scrim verify says where, scrim salvage saves the rest); "
+				  "it is as it was", path);
 	if (error == -ESTALE)
 		return errmsg_set(msg, error, "%s: was changed meanwhile; it stays as it is now", path);
 	if (error == -ECANCELED)
@@ -50,7 +52,8 @@ static int content_failed(struct errmsg *msg, int error, const char *path)
 	return files_failed(msg, error, path, "its content cannot be converted; it is as it was");
 }
 
-int files_fill_store(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg)
+int files_fill_store(const struct files *files, int from, const struct stat *st, int to, const char *path,
+		     struct errmsg *msg)
 {
 	struct store_time mtime = to_store_time(&st->st_mtim), ctime = to_store_time(&st->st_ctim);
 	struct files_store store;
@@ -105,13 +108,15 @@ static bool is_key_file(int fd)
 }
 
 /* Is it such a file? FILES_DONE: yes; FILES_SKIPPED: there is nothing to do. */
-static int judge(const struct files *files, enum files_direction direction, int fd, const char *path, struct errmsg *msg)
+static int judge(const struct files *files, enum files_direction direction, int fd, const char *path,
+		 struct errmsg *msg)
 {
 	struct files_head head;
 	int r = files_look(fd, &head);
 
 	if (r == -EPROTONOSUPPORT)
-		return errmsg_set(msg, r, "%s: is encrypted, in a later version of the format than this scrim knows", path);
+		return errmsg_set(msg, r, "%s: is encrypted, in a later version of the format than this scrim knows",
+				  path);
 	if (r < 0)
 		return files_failed(msg, r, path, "cannot be read");
 	if (direction == FILES_ENCRYPT) {
@@ -120,9 +125,12 @@ static int judge(const struct files *files, enum files_direction direction, int 
 			return FILES_SKIPPED;
 		}
 		if (head.kind == FILES_SPOILED && !files->force)
-			return errmsg_set(msg, -EBADMSG, "%s: looks like a damaged encrypted file; --force encrypts it as it is", path);
+			return errmsg_set(msg, -EBADMSG,
+					  "%s: looks like a damaged encrypted file; --force encrypts it as it is",
+					  path);
 		if (!files->force && is_key_file(fd))
-			return errmsg_set(msg, -EPERM, "%s: is a key file; --force encrypts it, and then it opens nothing", path);
+			return errmsg_set(msg, -EPERM,
+					  "%s: is a key file; --force encrypts it, and then it opens nothing", path);
 		return FILES_DONE;
 	}
 	switch (head.kind) {
@@ -171,18 +179,20 @@ static int replace(const struct files *files, const struct files_place *place, s
 	return r;
 }
 
-static int make_store(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg)
+static int make_store(const struct files *files, int from, const struct stat *st, int to, const char *path,
+		      struct errmsg *msg)
 {
 	return fill(files, FILES_ENCRYPT, from, st, to, path, msg);
 }
 
-static int make_plain(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg)
+static int make_plain(const struct files *files, int from, const struct stat *st, int to, const char *path,
+		      struct errmsg *msg)
 {
 	return fill(files, FILES_DECRYPT, from, st, to, path, msg);
 }
 
-int files_replace(const struct files *files, const struct files_place *place, int fd, files_filler make, struct files_sizes *ret_sizes,
-		  struct errmsg *msg)
+int files_replace(const struct files *files, const struct files_place *place, int fd, files_filler make,
+		  struct files_sizes *ret_sizes, struct errmsg *msg)
 {
 	struct watch watch;
 	int r = watch_begin(files, fd, place->path, &watch, msg);
@@ -190,8 +200,8 @@ int files_replace(const struct files *files, const struct files_place *place, in
 	if (r < 0)
 		return r;
 	if (watch.before.st_nlink > 1 && !files->force)
-		r = errmsg_set(msg, -EMLINK, "%s: has %ju names (hard links), of which the others would keep the old content; --force goes on",
-			       place->path, (uintmax_t)watch.before.st_nlink);
+		r = errmsg_set(msg, -EMLINK, "%s: has %ju names (hard links), of which the others would keep the old "
+			       "content; --force goes on", place->path, (uintmax_t)watch.before.st_nlink);
 	if (r == 0)
 		r = replace(files, place, &watch, make, ret_sizes, msg);
 	watch_end(&watch);
@@ -213,8 +223,8 @@ int files_convert(const struct files *files, enum files_direction direction, con
 }
 
 /* FD, or where it cannot be read anywhere a file with what it gives (not needed for encrypting). */
-static int make_seekable(const struct files *files, enum files_direction direction, int *fd, const char *path, bool *ret_is_file,
-			 struct errmsg *msg)
+static int make_seekable(const struct files *files, enum files_direction direction, int *fd, const char *path,
+			 bool *ret_is_file, struct errmsg *msg)
 {
 	struct stat st;
 	int spool, r;
@@ -275,7 +285,8 @@ int files_convert_to(const struct files *files, enum files_direction direction, 
 	return r;
 }
 
-static int encrypt_into(const struct files *files, int from, const char *path, files_sink sink, void *data, struct errmsg *msg)
+static int encrypt_into(const struct files *files, int from, const char *path, files_sink sink, void *data,
+			struct errmsg *msg)
 {
 	_cleanup_close_ int spool = -EBADF;
 	struct stat st;
@@ -290,7 +301,8 @@ static int encrypt_into(const struct files *files, int from, const char *path, f
 	return r < 0 ? files_failed(msg, r, path, "cannot be written out") : 0;
 }
 
-static int decrypt_into(const struct files *files, int from, const char *path, files_sink sink, void *data, struct errmsg *msg)
+static int decrypt_into(const struct files *files, int from, const char *path, files_sink sink, void *data,
+			struct errmsg *msg)
 {
 	struct files_store store;
 	int r = files_store_open(files, from, path, STORE_READ, NULL, &store, msg);
@@ -304,8 +316,8 @@ static int decrypt_into(const struct files *files, int from, const char *path, f
 	return r < 0 ? files_failed(msg, r, path, "cannot be written out") : 0;
 }
 
-int files_convert_into(const struct files *files, enum files_direction direction, int fd, const char *path, files_sink sink,
-		       void *sink_data, struct errmsg *msg)
+int files_convert_into(const struct files *files, enum files_direction direction, int fd, const char *path,
+		       files_sink sink, void *sink_data, struct errmsg *msg)
 {
 	_cleanup_close_ int from = fd;
 	bool is_file;

@@ -69,7 +69,8 @@ static ssize_t read_some(const struct files *files, int fd, void *bytes, size_t 
 }
 
 /* The bytes [at, end) of a file into the store. Less than that: the file has become shorter. */
-static int copy_range_into_store(const struct files *files, int fd, struct store *to, uint64_t at, uint64_t end, uint64_t size)
+static int copy_range_into_store(const struct files *files, int fd, struct store *to, uint64_t at, uint64_t end,
+				 uint64_t size)
 {
 	while (at < end) {
 		uint64_t want = BULK - at % BULK < end - at ? BULK - at % BULK : end - at;
@@ -197,7 +198,8 @@ static int put_sink(struct target *t, const uint8_t *bytes, size_t len, uint64_t
 	return r;
 }
 
-static int copy_range(const struct files *files, struct store *from, uint64_t at, uint64_t end, struct target *t, uint8_t *piece)
+static int copy_range(const struct files *files, struct store *from, uint64_t at, uint64_t end, struct target *t,
+		      uint8_t *piece)
 {
 	uint64_t size = store_size(from);
 
@@ -319,7 +321,8 @@ int copy_file(const struct files *files, int from, int to, uint64_t size)
 
 	while ((r = next_data(from, at, size, &begin, &end)) > 0) {
 		for (at = begin; at < end;) {
-			ssize_t n = read_some(files, from, piece, end - at < PIECE ? (size_t)(end - at) : PIECE, at, true);
+			ssize_t n = read_some(files, from, piece, end - at < PIECE ? (size_t)(end - at) : PIECE, at,
+					      true);
 
 			if (n == 0) {
 				size = at; /* it was cut meanwhile */

@@ -15,7 +15,8 @@ static ssize_t count(struct files_store *s, ssize_t n)
 	if (n <= 0)
 		return n;
 	s->done += (uint64_t)n;
-	return files_progress(s->files, s->done < s->expected ? s->done : s->expected, s->expected) < 0 ? -ECANCELED : n;
+	uint64_t done = s->done < s->expected ? s->done : s->expected;
+	return files_progress(s->files, done, s->expected) < 0 ? -ECANCELED : n;
 }
 
 static ssize_t counted_pread(void *handle, void *bytes, size_t len, uint64_t offset)

@@ -3,12 +3,13 @@
  * Plain files become encrypted ones and the reverse; what can be done with a whole encrypted file. The commands of the
  * command line stand on this.
  *
- * Functions return 0 (or what they say) or a negative errno, with a message in MSG that names the file. They print nothing
- * and never exit: what they notice on the way goes to the hooks of `struct files`. One thread at a time uses a `struct files`.
+ * Functions return 0 (or what they say) or a negative errno, with a message in MSG that names the file. They print
+ * nothing and never exit: what they notice on the way goes to the hooks of `struct files`. One thread at a time uses
+ * a `struct files`.
  *
- * What holds for everything that replaces a file: killed or without power at any moment, the name stands for the whole old
- * file or for the whole new one. The new one is written under no name, or under a temporary one (replace.h), made durable,
- * given the old one's attributes, and renamed over it; then the directory is made durable.
+ * What holds for everything that replaces a file: killed or without power at any moment, the name stands for the
+ * whole old file or for the whole new one. The new one is written under no name, or under a temporary one
+ * (replace.h), made durable, given the old one's attributes, and renamed over it; then the directory is made durable.
  */
 #pragma once
 
@@ -43,16 +44,16 @@ struct files {
 	const struct store_io *io;  /* of the stores; NULL: that of files */
 	struct crew *crew;          /* of threads that help; NULL: none */
 	struct store_layout layout; /* of new files */
-	bool force;                 /* do also what is refused else: hard links, open for writing, attributes that get lost */
+	bool force; /* do also what is refused else: hard links, open for writing, attributes that get lost */
 
 	/*
-	 * The keys for a file that is wrapped for the COUNT IDS; COUNT 0: for a new one, which the first key wraps. They live
-	 * as long as the `struct files`. -ENOKEY with MSG: there is none.
+	 * The keys for a file that is wrapped for the COUNT IDS; COUNT 0: for a new one, which the first key wraps.
+	 * They live as long as the `struct files`. -ENOKEY with MSG: there is none.
 	 */
 	int (*keys)(void *data, const uint8_t (*ids)[FORMAT_ID], size_t count, const struct store_key **ret_keys,
 		    size_t *ret_count, struct errmsg *msg);
-	/* Bytes of the file at hand that are done, and all of them (0: not known). A negative errno ends the operation, and
-	 * everything is as it was. May be NULL. */
+	/* Bytes of the file at hand that are done, and all of them (0: not known). A negative errno ends the
+	 * operation, and everything is as it was. May be NULL. */
 	int (*progress)(void *data, uint64_t done, uint64_t total);
 	/* Something that the user should know, but that is no failure. May be NULL. */
 	void (*note)(void *data, const char *path, const char *text);
@@ -90,9 +91,9 @@ struct files_store {
 };
 
 /*
- * Open the store in FD (for reading, for STORE_WRITE also for writing), which is taken over: lock it, find its keys, open
- * it, ask whether it is as fresh as it should be. Every encrypted file that a command opens is opened here. A file that is
- * new (LAYOUT not NULL) is not locked.
+ * Open the store in FD (for reading, for STORE_WRITE also for writing), which is taken over: lock it, find its keys,
+ * open it, ask whether it is as fresh as it should be. Every encrypted file that a command opens is opened here. A
+ * file that is new (LAYOUT not NULL) is not locked.
  * -EBUSY: somebody has it open, MSG says who. -ESTALE: older than recorded, and files->fresh->strict. -ENODATA: no
  * encrypted file. On failure FD is closed.
  */
@@ -121,8 +122,8 @@ int files_convert(const struct files *files, enum files_direction direction, con
 		  struct files_sizes *ret_sizes, struct errmsg *msg);
 
 /*
- * Encrypt or decrypt the file behind FD (taken over) into a new file at OUT, which is replaced only if files->force, with
- * the attributes of the other one if that is a file (a pipe has none). Returns enum files_result.
+ * Encrypt or decrypt the file behind FD (taken over) into a new file at OUT, which is replaced only if files->force,
+ * with the attributes of the other one if that is a file (a pipe has none). Returns enum files_result.
  */
 int files_convert_to(const struct files *files, enum files_direction direction, int fd, const char *path,
 		     const struct files_place *out, struct files_sizes *ret_sizes, struct errmsg *msg);
@@ -134,8 +135,8 @@ int files_accept(const struct files *files, const struct files_place *place, str
 typedef int (*files_sink)(void *data, const void *bytes, size_t len);
 
 /* Encrypt or decrypt the file behind FD (taken over) into SINK. */
-int files_convert_into(const struct files *files, enum files_direction direction, int fd, const char *path, files_sink sink,
-		       void *sink_data, struct errmsg *msg);
+int files_convert_into(const struct files *files, enum files_direction direction, int fd, const char *path,
+		       files_sink sink, void *sink_data, struct errmsg *msg);
 
 /* Walking the paths of a command. */
 struct files_walk {
@@ -144,21 +145,22 @@ struct files_walk {
 	bool look_only;    /* nothing is said of what is passed by, and no temporary file is removed */
 	/* A regular file, or what was named itself. A negative errno ends the walk. DEPTH 0: named by the user. */
 	int (*file)(void *data, const struct files_place *place, unsigned depth);
-	/* What is passed by below a directory: no regular file, another file system, a directory that cannot be read. May be NULL
-	 * if look_only. */
+	/* What is passed by below a directory: no regular file, another file system, a directory that cannot be read.
+	 * May be NULL if look_only. */
 	void (*passed)(void *data, const char *path, const char *why);
 	void *data;
 };
 
 /*
- * Call walk->file for PATH or, if that is a directory and with `recursive`, for every regular file below it, in the order of
- * their names. Directories are opened one in the other and links never followed, so that nobody who moves things meanwhile
- * leads it elsewhere. Temporary files that a killed run left are removed on the way. 0, what ended the walk, or a negative
- * errno with MSG when PATH itself cannot be had.
+ * Call walk->file for PATH or, if that is a directory and with `recursive`, for every regular file below it, in the
+ * order of their names. Directories are opened one in the other and links never followed, so that nobody who moves
+ * things meanwhile leads it elsewhere. Temporary files that a killed run left are removed on the way. 0, what ended
+ * the walk, or a negative errno with MSG when PATH itself cannot be had.
  */
 int files_walk(const struct files_walk *walk, const char *path, struct errmsg *msg);
 
-/* The directory of PATH, opened, and its last component, which points into PATH; "." where PATH ends in a slash or dots. */
+/* The directory of PATH, opened, and its last component, which points into PATH; "." where PATH ends in a slash or
+ * dots. */
 int files_split(const char *path, int *ret_dir, const char **ret_name, struct errmsg *msg);
 
 /* Damage, as store_verify() tells it or of a slot. */
@@ -166,29 +168,30 @@ struct files_damage {
 	const char *what;     /* "chunk", "node", "slot" */
 	uint64_t offset, len; /* of the plaintext; len 0: none of it */
 	uint64_t place;       /* where in the file the piece stands */
-	bool uncertain;       /* of a slot: what it held may have been newer than what stands, or a power loss tore it */
+	bool uncertain;       /* of a slot: it may have held something newer, or a power loss tore it */
 };
 typedef void (*files_found)(void *data, const struct files_damage *damage);
 
-/* Read all of the encrypted file behind FD (taken over); FOUND is called for each piece that does not authenticate. How many
- * there are, or a negative errno: -EBADMSG when nothing of it can be had. */
-int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data, struct errmsg *msg);
+/* Read all of the encrypted file behind FD (taken over); FOUND is called for each piece that does not authenticate.
+ * How many there are, or a negative errno: -EBADMSG when nothing of it can be had. */
+int64_t files_verify(const struct files *files, int fd, const char *path, files_found found, void *data,
+		     struct errmsg *msg);
 
 struct files_saved {
 	uint64_t size; /* of the plaintext */
 	uint64_t lost; /* bytes of it, which are holes */
 };
 
-/* What authenticates of the encrypted file behind FD (taken over) into a new plain file at OUT; FOUND is told what does not, in order
- * and joined. */
+/* What authenticates of the encrypted file behind FD (taken over) into a new plain file at OUT; FOUND is told what
+ * does not, in order and joined. */
 int files_salvage(const struct files *files, int fd, const char *path, const struct files_place *out, files_found found,
 		  void *data, struct files_saved *ret_saved, struct errmsg *msg);
 
 /* Wrap the file's key for NEW_KEY too. Returns enum files_result. */
 int files_rekey_add(const struct files *files, const struct files_place *place, const struct store_key *new_key,
 		    struct errmsg *msg);
-/* Behind that, drop the wraps for the COUNT IDS; KEPT, without whose wrap nothing is dropped, is none of them. Returns enum
- * files_result. */
+/* Behind that, drop the wraps for the COUNT IDS; KEPT, without whose wrap nothing is dropped, is none of them.
+ * Returns enum files_result. */
 int files_rekey_drop(const struct files *files, const struct files_place *place, const uint8_t *kept,
 		     const uint8_t (*ids)[FORMAT_ID], size_t count, struct errmsg *msg);
 /* Encrypt anew with a new key of the file, wrapped for the key for new files alone, in place. */
@@ -200,8 +203,9 @@ int files_compact(const struct files *files, const struct files_place *place, st
 		  struct errmsg *msg);
 
 /*
- * Copy the encrypted file behind FD (taken over) as it is, without a key, also while it is written: one of its versions,
- * whole. Writers leave its pages alone meanwhile (store_hold()); where they cannot be told to it is tried until none has written.
+ * Copy the encrypted file behind FD (taken over) as it is, without a key, also while it is written: one of its
+ * versions, whole. Writers leave its pages alone meanwhile (store_hold()); where they cannot be told to it is tried
+ * until none has written.
  */
 int files_copy_raw(const struct files *files, int fd, const char *path, const struct files_place *out,
 		   struct files_sizes *ret_sizes, struct errmsg *msg);

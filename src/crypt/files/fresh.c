@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is a file older than it was when it was last written here? The record is crypt/freshness.h; this says of which path. */
+/* Is a file older than it was when it was last written here? The record is crypt/freshness.h; this says of which
+ * path. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -76,7 +77,8 @@ static int record(const struct files *files, const char *own, const char *path, 
 
 	if (r < 0 && !files->fresh->said && !files->fresh->accept) {
 		files->fresh->said = true;
-		snprintf(text, sizeof(text), "its freshness cannot be recorded in %.100s: %s", files->fresh->directory, strerror(-r));
+		snprintf(text, sizeof(text), "its freshness cannot be recorded in %.100s: %s", files->fresh->directory,
+			 strerror(-r));
 		files_note(files, path, text);
 	}
 	return r;

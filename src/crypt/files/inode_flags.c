@@ -7,7 +7,8 @@
 
 #include "crypt/files/internal.h"
 
-/* What a new file does not have by itself: of the others some belong to the file system (extents), some to directories. */
+/* What a new file does not have by itself: of the others some belong to the file system (extents), some to
+ * directories. */
 static const struct {
 	unsigned bit;
 	const char *text;
@@ -66,8 +67,9 @@ int inode_flags_copy(const struct files *files, bool must, int from, int to, con
 	if (r < 0)
 		return 0; /* a file system without */
 	if (flags & (FS_IMMUTABLE_FL | FS_APPEND_FL))
-		return errmsg_set(msg, -EPERM, "%s: %s: nothing may take its place (chattr -%c)", path,
-				  flags & FS_IMMUTABLE_FL ? "is immutable" : "is append-only", flags & FS_IMMUTABLE_FL ? 'i' : 'a');
+		return errmsg_set(msg, -EPERM, "%s: is %s: nothing may take its place (chattr -%c)", path,
+				  flags & FS_IMMUTABLE_FL ? "immutable" : "append-only",
+				  flags & FS_IMMUTABLE_FL ? 'i' : 'a');
 	r = flags & FS_VERITY_FL ? attribute_lost(files, must, path, -EOPNOTSUPP, "fs-verity", msg) : 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(kept); i++) {
 		r = keep_flag(to, kept[i].bit, flags);

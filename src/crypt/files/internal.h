@@ -12,7 +12,8 @@ void files_note(const struct files *files, const char *path, const char *text);
 int files_progress(const struct files *files, uint64_t done, uint64_t total);
 
 /* copy.c: content. All report progress and stop when that says so. */
-/* From a plain file into a store of size 0. What is a hole stays one; a pipe is read to its end. *RET_SIZE: bytes read. */
+/* From a plain file into a store of size 0. What is a hole stays one; a pipe is read to its end. *RET_SIZE: bytes
+ * read. */
 int copy_into_store(const struct files *files, int fd, struct store *to, uint64_t *ret_size);
 /* From a store into an empty plain file, keeping holes. */
 int copy_from_store(const struct files *files, struct store *from, int fd);
@@ -28,16 +29,16 @@ int copy_file(const struct files *files, int from, int to, uint64_t size);
 /* counted.c: work within a store that says how far it is */
 enum counted { COUNTED_READS, COUNTED_WRITES };
 /*
- * A copy of FILES for one store, in which every byte that is read from or written to the file is progress, `expected` of the
- * files_store being all of them, and which stops when files->progress says so. IO is the caller's and lives as long. One thread
- * works: progress is told to nobody else.
+ * A copy of FILES for one store, in which every byte that is read from or written to the file is progress, `expected`
+ * of the files_store being all of them, and which stops when files->progress says so. IO is the caller's and lives as
+ * long. One thread works: progress is told to nobody else.
  */
 struct files files_counted(const struct files *files, enum counted what, struct store_io *io);
 
 /* attributes.c */
 /*
- * Give the file TO the owner, mode, extended attributes (so ACLs) and times of the file FROM, whose stat(2) is ST. What cannot be
- * kept is an error if MUST, else a note.
+ * Give the file TO the owner, mode, extended attributes (so ACLs) and times of the file FROM, whose stat(2) is ST.
+ * What cannot be kept is an error if MUST, else a note.
  */
 int attributes_copy(const struct files *files, bool must, int from, const struct stat *st, int to, const char *path,
 		    struct errmsg *msg);
@@ -48,8 +49,8 @@ int attribute_lost(const struct files *files, bool must, const char *path, int e
 
 /* inode_flags.c */
 /*
- * Give the file TO, which has no byte yet (some flags can be set only then), the flags and the project of FROM. -EPERM: FROM is
- * immutable or append-only. The same for MUST.
+ * Give the file TO, which has no byte yet (some flags can be set only then), the flags and the project of FROM.
+ * -EPERM: FROM is immutable or append-only. The same for MUST.
  */
 int inode_flags_copy(const struct files *files, bool must, int from, int to, const char *path, struct errmsg *msg);
 
@@ -73,7 +74,8 @@ int spool_pipe(const struct files *files, int from, int *ret_fd);
 
 /* convert.c */
 /* The content of the file behind FROM into the new store on TO (dup(2) of it is used), committed and sealed. */
-int files_fill_store(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg);
+int files_fill_store(const struct files *files, int from, const struct stat *st, int to, const char *path,
+		     struct errmsg *msg);
 /* What makes the content of a new file (TO, empty) of an old one, FROM, whose stat(2) is ST. */
 typedef int (*files_filler)(const struct files *files, int from, const struct stat *st, int to, const char *path,
 			    struct errmsg *msg);
@@ -81,7 +83,8 @@ typedef int (*files_filler)(const struct files *files, int from, const struct st
 int files_replace(const struct files *files, const struct files_place *place, int fd, files_filler make,
 		  struct files_sizes *ret_sizes, struct errmsg *msg);
 /* A new store on TO, a file that was made a moment ago and has no byte yet, wrapped for the first of the keys. */
-int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store, struct errmsg *msg);
+int files_store_new(const struct files *files, int to, const char *path, struct files_store *ret_store,
+		    struct errmsg *msg);
 /* Commit, make durable, seal, close. */
 int files_store_finish(struct files_store *store, const char *path, struct errmsg *msg);
 

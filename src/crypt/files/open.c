@@ -34,7 +34,8 @@ static bool is_spoiled(const uint8_t *bytes)
 
 	for (size_t i = 0; i < FORMAT_MAGIC_SIZE; i++)
 		same += bytes[i] == (uint8_t)FORMAT_MAGIC[i];
-	return same >= FORMAT_MAGIC_SIZE / 2 && (same == FORMAT_MAGIC_SIZE || memcmp(bytes + 8, fields, sizeof(fields)) == 0);
+	return same >= FORMAT_MAGIC_SIZE / 2 &&
+	       (same == FORMAT_MAGIC_SIZE || memcmp(bytes + 8, fields, sizeof(fields)) == 0);
 }
 
 static void add_ids(struct files_head *h, const struct head *slot)
@@ -96,8 +97,12 @@ int files_open(const struct files_place *place, int flags, int *ret_fd, struct s
 		mode_t type;
 		const char *text;
 	} types[] = {
-		{S_IFLNK, "a symbolic link"}, {S_IFDIR, "a directory (-r takes what is in it)"}, {S_IFIFO, "a FIFO"},
-		{S_IFSOCK, "a socket"},       {S_IFBLK, "a block device"},                       {S_IFCHR, "a character device"},
+		{S_IFLNK, "a symbolic link"},
+		{S_IFDIR, "a directory (-r takes what is in it)"},
+		{S_IFIFO, "a FIFO"},
+		{S_IFSOCK, "a socket"},
+		{S_IFBLK, "a block device"},
+		{S_IFCHR, "a character device"},
 	};
 	_cleanup_close_ int fd = -EBADF;
 	struct stat st;
@@ -136,7 +141,9 @@ static int lock(int fd, const char *path, bool write, struct errmsg *msg)
 	if (r == -EBUSY)
 		return errmsg_set(msg, r, "%s: is in use by another process", path);
 	/* A file system without locks: what others do is noticed at the commit. */
-	return r == -ENOLCK || r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r < 0 ? files_failed(msg, r, path, "cannot be locked") : 0;
+	if (r == -ENOLCK || r == -EOPNOTSUPP || r == -ENOSYS)
+		return 0;
+	return r < 0 ? files_failed(msg, r, path, "cannot be locked") : 0;
 }
 
 static int open_failed(struct errmsg *msg, int error, const char *path)
@@ -145,7 +152,8 @@ static int open_failed(struct errmsg *msg, int error, const char *path)
 		int error;
 		const char *text;
 	} texts[] = {
-		{-EBADMSG, "is damaged: neither of its two slots authenticates (scrim verify and scrim salvage say more)"},
+		{-EBADMSG,
+		 "is damaged: neither of its two slots authenticates (scrim verify and scrim salvage say more)"},
 		{-ENODATA, "is not an encrypted file"},
 		{-EPROTONOSUPPORT, "is of a later version of the format than this scrim knows"},
 		{-ENOKEY, "none of the keys opens it, though one has the right id"},
@@ -158,7 +166,8 @@ static int open_failed(struct errmsg *msg, int error, const char *path)
 }
 
 /* The keys that the file's wraps ask for. */
-static int find_keys(const struct files *files, int fd, const char *path, bool is_new, struct store_env *env, struct errmsg *msg)
+static int find_keys(const struct files *files, int fd, const char *path, bool is_new, struct store_env *env,
+		     struct errmsg *msg)
 {
 	struct files_head head = {0};
 	struct errmsg why = {0};
@@ -167,7 +176,8 @@ static int find_keys(const struct files *files, int fd, const char *path, bool i
 	if (r < 0)
 		return open_failed(msg, r, path);
 	if (!is_new && head.kind == FILES_SPOILED)
-		return errmsg_set(msg, -EBADMSG, "%s: is damaged: the head of an encrypted file without its mark", path);
+		return errmsg_set(msg, -EBADMSG, "%s: is damaged: the head of an encrypted file without its mark",
+				  path);
 	if (!is_new && head.kind == FILES_PLAIN)
 		return open_failed(msg, -ENODATA, path);
 	if (!is_new && head.kind == FILES_EMPTY)
@@ -178,8 +188,8 @@ static int find_keys(const struct files *files, int fd, const char *path, bool i
 	return 0;
 }
 
-int files_store_open(const struct files *files, int fd, const char *path, enum store_mode mode, const struct store_layout *layout,
-		     struct files_store *ret_store, struct errmsg *msg)
+int files_store_open(const struct files *files, int fd, const char *path, enum store_mode mode,
+		     const struct store_layout *layout, struct files_store *ret_store, struct errmsg *msg)
 {
 	_cleanup_close_ int owned = fd;
 	struct store_info info;
@@ -211,7 +221,8 @@ int files_store_open(const struct files *files, int fd, const char *path, enum s
 	if (info.fell_back)
 		files_note(files, path, "its newest version was not whole; the one before it stands");
 	else if (info.spare_damaged && !info.sealed)
-		files_note(files, path, "one of its slots does not authenticate; the version in the other stands (scrim verify)");
+		files_note(files, path,
+			   "one of its slots does not authenticate; the version in the other stands (scrim verify)");
 	steal_fd(&owned);
 	return 0;
 }

@@ -31,8 +31,8 @@ static int read_slots(int fd, uint8_t *slots)
 
 /*
  * The order: writers are told, then the slots are read, then the pages that they refer to, which nobody may use for
- * anything else by now. What the slots are at the end does not matter. Bytes from the slots' place on that belong to pages (slots of 4 KiB)
- * are among those copied before; so only the slots themselves are put back.
+ * anything else by now. What the slots are at the end does not matter. Bytes from the slots' place on that belong to
+ * pages (slots of 4 KiB) are among those copied before; so only the slots themselves are put back.
  */
 static int copy_once(const struct files *files, int from, int to, bool held, struct errmsg *msg, const char *path)
 {
@@ -71,7 +71,8 @@ static int copy(const struct files *files, int from, int to, const char *path, s
 	for (int attempt = 0; r == -EAGAIN && attempt < TRIES; attempt++)
 		r = copy_once(files, from, to, held, msg, path);
 	if (r == -EAGAIN)
-		return errmsg_set(msg, -EBUSY, "%s: is written all the time, and this file system has no locks: no copy", path);
+		return errmsg_set(msg, -EBUSY,
+				  "%s: is written all the time, and this file system has no locks: no copy", path);
 	return r;
 }
 

@@ -92,7 +92,9 @@ int files_rekey_add(const struct files *files, const struct files_place *place, 
 	}
 	r = store_rekey(store.store, new_key, NULL);
 	if (r == -ENOSPC)
-		errmsg_set(msg, r, "%s: is wrapped for four keys already; there is no place for a fifth (scrim rekey --drop ID)", place->path);
+		errmsg_set(msg, r,
+			   "%s: is wrapped for four keys already; there is no place for a fifth (scrim rekey --drop ID)",
+			   place->path);
 	return finish(files, &store, &st, place->path, r, msg);
 }
 
@@ -109,7 +111,8 @@ int files_rekey_drop(const struct files *files, const struct files_place *place,
 		return r;
 	if (kept && !is_wrapped(&head, kept, true)) {
 		files_store_close(&store);
-		return errmsg_set(msg, -ENOKEY, "%s: does not have the new key; the old one is not dropped", place->path);
+		return errmsg_set(msg, -ENOKEY, "%s: does not have the new key; the old one is not dropped",
+				  place->path);
 	}
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if ((kept && memcmp(ids[i], kept, FORMAT_ID) == 0) || !is_wrapped(&head, ids[i], false))
@@ -128,7 +131,8 @@ int files_rekey_drop(const struct files *files, const struct files_place *place,
 	return finish(files, &store, &st, place->path, r, msg);
 }
 
-static int make_anew(const struct files *files, int from, const struct stat *st, int to, const char *path, struct errmsg *msg)
+static int make_anew(const struct files *files, int from, const struct stat *st, int to, const char *path,
+		     struct errmsg *msg)
 {
 	struct files own = *files;
 	struct files_store old, new;
@@ -199,7 +203,8 @@ int files_compact(const struct files *files, const struct files_place *place, st
 
 	if (r < 0)
 		return r;
-	/* What stands behind the place that the used pages need moves into as many free ones before it: so many at most. */
+	/* What stands behind the place that the used pages need moves into as many free ones before it: so many at
+	 * most. */
 	store_get_info(store.store, &info);
 	if (info.spare_damaged) {
 		/* Both slots are to be written. */

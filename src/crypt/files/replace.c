@@ -26,7 +26,8 @@ bool replacement_is_name(const char *name)
 	size_t prefix = strlen(REPLACE_PREFIX), suffix = strlen(REPLACE_SUFFIX);
 
 	return strlen(name) == prefix + DIGITS + suffix && strncmp(name, REPLACE_PREFIX, prefix) == 0 &&
-	       strspn(name + prefix, "0123456789abcdef") == DIGITS && strcmp(name + prefix + DIGITS, REPLACE_SUFFIX) == 0;
+	       strspn(name + prefix, "0123456789abcdef") == DIGITS && strcmp(name + prefix + DIGITS,
+									     REPLACE_SUFFIX) == 0;
 }
 
 int replacement_clean(int dir, const char *name)
@@ -43,14 +44,15 @@ int replacement_clean(int dir, const char *name)
 		return -EPERM;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? 0 : -errno;
-	if (fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || named.st_ino != st.st_ino || named.st_dev != st.st_dev)
+	if (fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || named.st_ino != st.st_ino ||
+	    named.st_dev != st.st_dev)
 		return 0;
 	return unlinkat(dir, name, 0) < 0 ? -errno : 1;
 }
 
 /*
- * Do TRY with the temporary name of this file, which may be left from a run that was killed. Where that cannot be removed, with
- * some other name.
+ * Do TRY with the temporary name of this file, which may be left from a run that was killed. Where that cannot be
+ * removed, with some other name.
  */
 static int with_temporary(struct replacement *r, int (*try)(struct replacement *r))
 {
@@ -114,7 +116,8 @@ int replacement_begin(const struct files_place *place, struct replacement *ret_r
 	return 0;
 }
 
-/* What was renamed is on the disk when the directory is. Where that may not be opened for reading: all of the file system. */
+/* What was renamed is on the disk when the directory is. Where that may not be opened for reading: all of the file
+ * system. */
 static int sync_directory(int dir, int file)
 {
 	_cleanup_close_ int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -145,7 +148,8 @@ static int give_name(struct replacement *r, bool over)
 int replacement_sync(const struct replacement *r, struct errmsg *msg)
 {
 	if (fsync(r->fd) < 0)
-		return files_failed(msg, -errno, r->place->path, "the new file cannot be made durable; nothing was changed");
+		return files_failed(msg, -errno, r->place->path,
+				    "the new file cannot be made durable; nothing was changed");
 	return 0;
 }
 
@@ -160,7 +164,8 @@ int replacement_finish(struct replacement *r, bool over, struct errmsg *msg)
 		e = sync_directory(r->place->dir, r->fd);
 		if (e < 0)
 			files_failed(msg, e, path,
-				     "done, but its directory cannot be made durable: after a power loss it may be as before");
+				     "done, but its directory cannot be made durable: after a power loss it may be as "
+				     "before");
 	}
 	replacement_cancel(r);
 	return e;

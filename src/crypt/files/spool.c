@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store needs a file in which it can go back and forth: for pipes one without a name. Only encrypted bytes stand in it. */
+/* A store needs a file in which it can go back and forth: for pipes one without a name. Only encrypted bytes stand in
+ * it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

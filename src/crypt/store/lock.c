@@ -11,8 +11,9 @@
 
 #define LOCK_BYTE (INT64_MAX - 1)
 /*
- * On this one lies a lock of the process, which excludes nobody that the other does not (it goes too early, with any descriptor
- * of the file) but has a pid: a process with keys is not dumpable, so that nobody may look at its descriptors.
+ * On this one lies a lock of the process, which excludes nobody that the other does not (it goes too early, with any
+ * descriptor of the file) but has a pid: a process with keys is not dumpable, so that nobody may look at its
+ * descriptors.
  */
 #define NAME_BYTE (INT64_MAX - 3)
 #define HOLD_BYTE (INT64_MAX - 2)
@@ -30,7 +31,8 @@ static bool holds_lock(void *data, int process, const char *descriptor)
 	return false;
 }
 
-/* The kernel gives no pid for a lock of a description: for the one beside it, or the processes that we may look at are asked. */
+/* The kernel gives no pid for a lock of a description: for the one beside it, or the processes that we may look at
+ * are asked. */
 static void find_holder(int fd, bool write, struct process_name *ret_holder)
 {
 	struct flock beside = {
