@@ -125,7 +125,7 @@ _scrim()
 	-r | --rule) _scrim_words 'hide show deny mask plain crypt append readonly free env option' ;;
 	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") ;;
 	-o | --output | --key-file | --new-key-file | --passfile | --new-passfile) _scrim_files -f ;;
-	--provider) _scrim_words 'openssl sodium' ;;
+	--provider) _scrim_words 'openssl sodium afalg' ;;
 	--chunk-size) _scrim_words '4K 8K 16K 32K 64K' ;;
 	--slot-size) _scrim_words '4K 8K' ;;
 	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;

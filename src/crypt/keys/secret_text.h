@@ -7,7 +7,8 @@
 #define PASSPHRASE_MAX 1024
 #define KEY_TEXT_MAX   16384 /* the longest key file */
 
-/* An empty buffer of ROOM bytes, all of it in secret memory (secret_map()), or NULL. */
+/* An empty buffer of ROOM bytes, all of it in secret memory (secret_map()), or NULL. A child of a fork has
+ * none of it. */
 struct buffer *secret_text_new(size_t room);
 
 /* Wipes and releases; B may be NULL. */
