@@ -79,6 +79,10 @@ HANDLER(handle_syncfs);
 HANDLER(handle_sync);
 HANDLER(handle_msync);
 HANDLER(handle_pwritev2);
+/* handlers_fileattr.c */
+HANDLER(handle_name_to_handle_at);
+HANDLER(handle_file_getattr);
+HANDLER(handle_file_setattr);
 /* handlers_xattr.c */
 HANDLER(handle_setxattr);
 HANDLER(handle_lsetxattr);

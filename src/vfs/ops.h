@@ -73,6 +73,14 @@ int vfs_fgetxattr(struct op *op, int fd, uint64_t name, uint64_t value, uint64_t
 int vfs_flistxattr(struct op *op, int fd, uint64_t list, uint64_t size, struct outcome *out);
 int vfs_fremovexattr(struct op *op, int fd, uint64_t name, struct outcome *out);
 
+/*
+ * fileattr.c: op->text[0]. HANDLE, MOUNT, ATTR are addresses in the caller; SIZE is that of its struct file_attr, at most a page.
+ * PATH_ERROR: op->text[0] could not be read for this reason, which comes after what is wrong with the attributes.
+ */
+int vfs_name_to_handle(struct op *op, int dirfd, uint64_t handle, uint64_t mount, int flags, struct outcome *out);
+int vfs_file_getattr(struct op *op, int dirfd, uint64_t attr, size_t size, int flags, struct outcome *out);
+int vfs_file_setattr(struct op *op, int dirfd, uint64_t attr, size_t size, int flags, int path_error, struct outcome *out);
+
 /* exec.c: op->text[0]; NR and ARGS are the caller's own call (execve or execveat). */
 int vfs_exec(struct op *op, int dirfd, int flags, int nr, const uint64_t args[6], struct outcome *out);
 
