@@ -342,13 +342,28 @@ static int sim_allocated(void *handle, uint64_t *ret_bytes)
 	return d->stopped ? -EIO : 0;
 }
 
-static int sim_drop_cache(void *handle)
+static void evict(struct disk *d, uint64_t end)
+{
+	for (struct block *b = d->all; b; b = b->all)
+		for (unsigned k = 0; b->index < end / BLOCK && b->odd & ~b->dirty && k < SECTORS; k++)
+			if (b->odd & ~b->dirty & 1 << k) {
+				memcpy(b->seen + k * SECTOR, b->durable + k * SECTOR, SECTOR);
+				b->odd &= (uint8_t)~(1 << k);
+			}
+}
+
+void disk_evict(struct disk *d)
+{
+	evict(d, UINT64_MAX);
+}
+
+static int sim_drop_cache(void *handle, uint64_t len)
 {
 	struct disk *d = handle;
 
 	if (d->stopped)
 		return -EIO;
-	disk_evict(d);
+	evict(d, len);
 	return 0;
 }
 
@@ -428,16 +443,6 @@ void disk_write_back(struct disk *d)
 		for (unsigned k = 0; b->dirty && k < SECTORS; k++)
 			if (b->dirty & 1 << k && disk_random(d) % 10 < 3)
 				clean(d, b, k, true);
-}
-
-void disk_evict(struct disk *d)
-{
-	for (struct block *b = d->all; b; b = b->all)
-		for (unsigned k = 0; b->odd & ~b->dirty && k < SECTORS; k++)
-			if (b->odd & ~b->dirty & 1 << k) {
-				memcpy(b->seen + k * SECTOR, b->durable + k * SECTOR, SECTOR);
-				b->odd &= (uint8_t)~(1 << k);
-			}
 }
 
 void disk_set_faults(struct disk *d, const struct disk_faults *f)

@@ -183,7 +183,7 @@ static int place(struct store *s, struct entry *e, unsigned n)
 
 		if (r < 0) {
 			while (i-- > 0)
-				space_drop(s, e[i].page, pages_of(e[i].len));
+				space_drop(s, 0, e[i].page, pages_of(e[i].len));
 			return r;
 		}
 	}
@@ -202,7 +202,7 @@ static int settle(struct transfer *t, unsigned keep, int error)
 			error = tree_set(s, 0, chunk_index(t, i), e);
 		if (error < 0 || i >= keep) {
 			/* Chunks in memory that stand in the tree already stay dirty: written once more, no harm. */
-			space_drop(s, e->page, pages_of(e->len));
+			space_drop(s, 0, e->page, pages_of(e->len));
 			continue;
 		}
 		page_name(s, 0, chunk_index(t, i));

@@ -85,14 +85,20 @@ static int put_inline(struct store *s)
 	return 0;
 }
 
-/* Everything dirty to the disk, in no order. */
-static int write_pages(struct store *s)
+/*
+ * Everything dirty to the disk, in no order. SOON: it will be synced, and while the disk writes the chunks the nodes and the
+ * slot are made.
+ */
+static int write_pages(struct store *s, bool soon)
 {
+	bool chunks = s->dirty_chunks > 0;
 	int r;
 
 	if (is_for_slot(s))
 		return put_inline(s);
 	r = chunk_flush(s);
+	if (r == 0 && soon && chunks && s->env.io->begin)
+		s->env.io->begin(s->env.handle);
 	return r < 0 ? r : tree_flush(s);
 }
 
@@ -208,7 +214,7 @@ int store_commit(struct store *s, bool durable)
 	if (r == 0 && s->failed)
 		r = write_afresh(s);
 	if (r == 0)
-		r = write_pages(s);
+		r = write_pages(s, durable);
 	if (r == 0 && s->named_overflow && s->is_new)
 		r = write_empty_version(s);
 	if (r == 0 && s->named_overflow && RULE(21))

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "crypt/crew.h"
+#include "crypt/store/extents.h"
 #include "crypt/store/store.h"
 #include "crypt/xaes.h"
 
@@ -23,13 +24,15 @@
 #define STORE_ROOM       (160 << 10) /* CREW_MAX threads 640 KiB */
 #define STORE_WINDOW     640 /* chunks that are read or written between two looks at the tree */
 #define STORE_BULK       4 /* so many whole chunks at once pass by the chunks in memory */
-#define STORE_FREE       4096 /* extents known to be free */
+#define STORE_NODE_BATCH 8 /* nodes that are encrypted and written at once */
+#define STORE_FREE       4096 /* extents known to be free, of chunks and of nodes */
 #define STORE_QUARANTINE 8192 /* extents that an older version may still refer to */
 #define STORE_FRESH      4096 /* ranges written since the last durable version */
 
 /*
  * A node of the tree in memory. Invariant: the parent of a node is in memory too (or is the root), so that what is known
- * of a node after writing it can be put into its parent without reading. `children` counts nodes in memory below it.
+ * of a node after writing it can be put into its parent without reading; and the parent of a dirty node is dirty. `children`
+ * counts nodes in memory below it.
  */
 struct node {
 	struct node *parent;           /* NULL: the root */
@@ -58,19 +61,12 @@ struct room {
 	unsigned chunks;
 };
 
-struct extent_ring {
-	struct extent *items; /* made when first needed */
-	uint32_t first, count, size;
-	uint32_t added; /* since what touches was joined */
-	uint64_t pages;
-};
-
 /*
  * The state of an open store.
  *
  * Versions: the tree in memory is built on the last one written to a slot. `durable_slot` holds the last durable one, or is
- * -1 while there is none. A page is reused only from `free`; what a commit stops using goes to `quarantine` and from there
- * to `free` when a durable commit has succeeded, since until then some slot may refer to it (rule 4).
+ * -1 while there is none. A page is reused only from what is free; what a commit stops using goes into quarantine and from
+ * there becomes free when a durable commit has succeeded, since until then some slot may refer to it (rule 4).
  *
  * Content is either in the slot (META_INLINE: inline_bytes and perhaps chunk 0 in memory, the tree is empty) or in the
  * tree and the chunks in memory, never in both: a change that does not fit into the slot moves it to chunk 0 first.
@@ -108,15 +104,18 @@ struct store {
 	bool named_overflow;
 
 	/* Space. */
-	struct extent_ring free, quarantine;
-	struct extent *fresh;   /* sorted, disjoint: written since the durable version (rule 5) */
-	uint32_t fresh_count;
-	bool fresh_overflow;    /* there were too many: all pages count as fresh */
+	struct extent_ring free, quarantine;             /* of chunks */
+	struct extent_set free_nodes, quarantine_nodes; /* of nodes */
+	struct extent_set fresh; /* written since the durable version (rule 5) */
+	bool fresh_overflow;     /* there were too many: all pages count as fresh */
+	bool packing;            /* no page is taken at the end while any is free */
 
 	/* Nodes in memory. */
 	struct node **buckets;
 	struct node *newest, *oldest;
 	uint32_t node_count, node_limit;
+	uint32_t dirty_nodes;
+	uint8_t *node_room;     /* of STORE_NODE_BATCH pages; made when first needed */
 
 	/* Chunks in memory. */
 	struct chunk *chunks;
@@ -170,9 +169,6 @@ int page_seal(const struct store *s, struct xaes *xaes, enum format_kind kind, u
 void page_name(struct store *s, uint8_t level, uint64_t index);
 /* Before the first write: what is in the page cache must be on the disk (rule 1). */
 int page_prepare(struct store *s);
-/* Encrypt the node and write it to new pages; *RET_ENTRY says where. */
-int page_write_node(struct store *s, const struct node *node, struct entry *ret_entry);
-
 /* bulk.c: many chunks at once, by all threads of the crew. */
 /* Where the plaintext of whole chunks comes from or goes to: memory, or, BYTES being NULL, a file. */
 struct plain {
@@ -199,8 +195,10 @@ void bulk_free(struct store *s);
 /* space.c */
 /* N pages in a row that no version refers to. */
 int space_take(struct store *s, uint64_t n, uint64_t *ret_page);
-/* Pages that the version in memory no longer refers to. */
-void space_drop(struct store *s, uint64_t page, uint64_t n);
+/* The same for nodes: as many of N as there is a place for in a row, and then again. */
+int space_take_nodes(struct store *s, uint64_t n, uint64_t *ret_page, uint64_t *ret_n);
+/* Pages of a piece of LEVEL that the version in memory no longer refers to. */
+void space_drop(struct store *s, uint8_t level, uint64_t page, uint64_t n);
 bool space_is_fresh(const struct store *s, uint64_t page);
 /* Does a copier need pages that no slot refers to any more? To be asked when the slots are as they will be: who begins later
  * sees them. */
@@ -214,8 +212,10 @@ int space_load(struct store *s, const struct extent *extents, unsigned n);
 void space_forget(struct store *s);
 /* Find the free pages that nobody remembers by walking the tree. */
 int space_scan(struct store *s);
-/* Is there a free place for N pages before page LIMIT? */
-bool space_fits(const struct store *s, uint64_t n, uint64_t limit);
+/* Is there a free place for N pages of a chunk? */
+bool space_fits(const struct store *s, uint64_t n);
+/* Pages that can be taken. */
+uint64_t space_known_free(const struct store *s);
 /* Forget what is free at or behind page END. */
 void space_cut(struct store *s, uint64_t end);
 /* Give the blocks of free pages back. */

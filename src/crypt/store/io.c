@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypt/store/format.h"
 #include "crypt/store/lock.h"
+
+#define LARGEST_FOLIO (2 << 20) /* with pages of 4 KiB: PMD_SIZE */
 
 static ssize_t file_pread(void *handle, void *bytes, size_t len, uint64_t offset)
 {
@@ -26,6 +29,11 @@ static ssize_t file_pwrite(void *handle, const void *bytes, size_t len, uint64_t
 static int file_sync(void *handle)
 {
 	return fdatasync(*(int *)handle) < 0 ? -errno : 0;
+}
+
+static void file_begin(void *handle)
+{
+	(void)sync_file_range(*(int *)handle, 0, 0, SYNC_FILE_RANGE_WRITE); /* what fails fails again, told, at the sync */
 }
 
 static int file_size(void *handle, uint64_t *ret_size)
@@ -50,9 +58,12 @@ static int file_punch(void *handle, uint64_t offset, uint64_t len)
 		       0;
 }
 
-static int file_drop_cache(void *handle)
+/* Only folios that lie within the range are dropped (mm/truncate.c, mapping_try_invalidate()): so it has the size of the largest. */
+static int file_drop_cache(void *handle, uint64_t len)
 {
-	return -posix_fadvise(*(int *)handle, 0, 0, POSIX_FADV_DONTNEED);
+	bool all = len > LARGEST_FOLIO || sysconf(_SC_PAGESIZE) > FORMAT_PAGE;
+
+	return -posix_fadvise(*(int *)handle, 0, all ? 0 : LARGEST_FOLIO, POSIX_FADV_DONTNEED);
 }
 
 static int file_allocated(void *handle, uint64_t *ret_bytes)
@@ -85,6 +96,7 @@ const struct store_io store_io_file = {
 	.pread = file_pread,
 	.pwrite = file_pwrite,
 	.sync = file_sync,
+	.begin = file_begin,
 	.size = file_size,
 	.resize = file_resize,
 	.punch = file_punch,

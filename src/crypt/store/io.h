@@ -13,13 +13,15 @@ struct store_io {
 	ssize_t (*pwrite)(void *handle, const void *bytes, size_t len, uint64_t offset);
 	/* fdatasync(2). */
 	int (*sync)(void *handle);
+	/* Begin to write to the disk what has been written, and do not wait: a hint. May be NULL. */
+	void (*begin)(void *handle);
 	int (*size)(void *handle, uint64_t *ret_size);
 	/* ftruncate(2). */
 	int (*resize)(void *handle, uint64_t size);
 	/* Give the blocks back, keeping the size; -EOPNOTSUPP where the file system cannot. */
 	int (*punch)(void *handle, uint64_t offset, uint64_t len);
-	/* Drop what the page cache holds, so that reads come from the disk. */
-	int (*drop_cache)(void *handle);
+	/* Drop what the page cache holds of the first LEN bytes, or more, so that reads come from the disk. */
+	int (*drop_cache)(void *handle, uint64_t len);
 	/* Bytes of the disk that the file takes. May be NULL: not known. */
 	int (*allocated)(void *handle, uint64_t *ret_bytes);
 	/* From *OFFSET on to where there is data: as lseek(2) SEEK_DATA, -ENXIO when there is none; other errors leave *OFFSET.

@@ -295,7 +295,7 @@ static int find_version(struct store *s, const struct store_layout *layout)
 		r = RULE(1) ? s->env.io->sync(s->env.handle) : 0;
 		s->synced = r == 0;
 		if ((r == 0 || r == -EROFS || r == -EINVAL) && RULE(61))
-			r = s->env.io->drop_cache(s->env.handle);
+			r = s->env.io->drop_cache(s->env.handle, UINT64_MAX);
 		for (int i = 0; i < 2; i++)
 			xaes_free(TAKE_PTR(o->slots[i].xaes));
 		memset(o, 0, sizeof(*o));
@@ -380,6 +380,7 @@ void store_free(struct store *s)
 		return;
 	tree_forget(s);
 	free(s->buckets);
+	free(s->node_room);
 	for (uint32_t i = 0; i < s->chunk_slots; i++)
 		free(s->chunks[i].bytes);
 	free(s->chunks);

@@ -129,27 +129,3 @@ int page_seal(const struct store *s, struct xaes *xaes, enum format_kind kind, u
 	memset(cipher + e->len, 0, (pages_of(e->len) << FORMAT_PAGE_SHIFT) - e->len);
 	return xaes_seal(xaes, e->nonce, &m);
 }
-
-int page_write_node(struct store *s, const struct node *node, struct entry *ret_entry)
-{
-	struct entry e = {.len = FORMAT_PAGE};
-	uint8_t cipher[FORMAT_PAGE];
-	int r = page_prepare(s);
-
-	if (r == 0)
-		r = s->env.random(e.nonce, sizeof(e.nonce));
-	if (r == 0)
-		r = page_seal(s, s->xaes, KIND_NODE, node->level, node->index, node->bytes, &e, cipher);
-	if (r == 0)
-		r = space_take(s, 1, &e.page);
-	if (r < 0)
-		return r;
-	r = store_write_all(s->env.io, s->env.handle, cipher, sizeof(cipher), e.page << FORMAT_PAGE_SHIFT);
-	if (r < 0) {
-		space_drop(s, e.page, 1);
-		return r;
-	}
-	page_name(s, node->level, node->index);
-	*ret_entry = e;
-	return 0;
-}

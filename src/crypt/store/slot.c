@@ -53,24 +53,22 @@ int slot_write(struct store *s, int which, const uint8_t *inline_bytes)
 
 int slots_compare(struct store *s)
 {
-	uint8_t bytes[FORMAT_MAX_SLOT];
+	uint8_t bytes[2 * FORMAT_MAX_SLOT];
 	size_t size = slot_size(s);
+	int r;
 
 	if (!RULE(9))
 		return 0;
-	for (int i = 0; i < 2; i++) {
-		int r = store_read_zeroed(s->env.io, s->env.handle, bytes, size, (uint64_t)i * size);
-
-		if (r < 0)
-			return r;
-		if (s->seen_known[i] && memcmp(bytes, s->seen[i], size) != 0) {
+	r = store_read_zeroed(s->env.io, s->env.handle, bytes, 2 * size, 0);
+	for (int i = 0; r == 0 && i < 2; i++) {
+		if (s->seen_known[i] && memcmp(bytes + i * size, s->seen[i], size) != 0) {
 			s->broken = -ESTALE;
 			return -ESTALE;
 		}
-		memcpy(s->seen[i], bytes, size);
+		memcpy(s->seen[i], bytes + i * size, size);
 		s->seen_known[i] = true;
 	}
-	return 0;
+	return r;
 }
 
 /*
@@ -108,7 +106,8 @@ int slots_settle(struct store *s)
 		s->durable = true;
 		return 0;
 	}
-	r = s->env.io->drop_cache(s->env.handle);
+	/* What a sealed version refers to has been synced; whether the slots have is asked here. */
+	r = s->env.io->drop_cache(s->env.handle, s->meta.flags & META_SEALED ? 2 * size : UINT64_MAX);
 	for (int i = 0; r == 0 && i < 2; i++) {
 		r = store_read_zeroed(s->env.io, s->env.handle, bytes, size, (uint64_t)i * size);
 		if (r < 0)

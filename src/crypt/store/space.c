@@ -8,191 +8,111 @@
 
 #include "crypt/store/internal.h"
 
-#define SEARCH      64 /* extents looked at for one that fits */
-#define MERGE       64 /* ... and when none does, all are put in order, if so many have come since */
 #define SCAN_BITS   (UINT64_C(1) << 24) /* pages in one pass of a scan: 2 MiB of memory */
 #define WASTE       256 /* pages, 1 MiB */
+#define ZONE        256 /* pages for nodes that are taken at once, at most */
 
-static struct extent *ring_at(const struct extent_ring *r, uint32_t i)
+/*
+ * Nodes stand among themselves. One commit's nodes are written side by side, and so are few requests for the disk; soon all
+ * but the lowest of them are replaced, and when the lowest is, its place and theirs are one again. Between chunks, which
+ * live long, what is left would stay in pieces. So there are always some pages to spare, one of 64.
+ */
+static uint64_t spare_pages(const struct store *s)
 {
-	return &r->items[(r->first + i) % r->size];
+	return s->meta.used_pages / 64 + 4;
 }
 
-/* At the end; joined to the last one where they touch. What does not fit is forgotten. */
-static void ring_add(struct extent_ring *r, uint32_t size, uint64_t page, uint64_t n)
+static uint64_t chunk_pages(const struct store *s)
 {
-	struct extent *last;
+	return s->chunk_size >> FORMAT_PAGE_SHIFT;
+}
 
-	if (n == 0)
-		return;
-	if (!r->items) {
-		r->items = calloc(size, sizeof(*r->items));
-		if (!r->items)
-			return;
-		r->size = size;
-	}
-	last = r->count > 0 ? ring_at(r, r->count - 1) : NULL;
-	if (last && last->page + last->count == page)
-		last->count += n;
-	else if (last && page + n == last->page)
-		last->page = page, last->count += n;
-	else if (r->count < r->size)
-		*ring_at(r, r->count++) = (struct extent){page, n};
+/* Pages of which nobody knows what they held. */
+static void add_free(struct store *s, uint64_t page, uint64_t n)
+{
+	if (n < chunk_pages(s))
+		set_add(&s->free_nodes, STORE_FREE, page, n);
 	else
-		return;
-	r->pages += n;
-	r->added++;
-}
-
-static void ring_remove(struct extent_ring *r, uint32_t i)
-{
-	/* The holes are at the front mostly: move what stands before. */
-	for (; i > 0; i--)
-		*ring_at(r, i) = *ring_at(r, i - 1);
-	r->first = (r->first + 1) % r->size;
-	r->count--;
-}
-
-static int by_page(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	return (x->page > y->page) - (x->page < y->page);
-}
-
-/* Join what touches, so that a larger piece may be found. False: not worth the time since the last time, or none is. */
-static bool ring_merge(struct extent_ring *r, uint64_t n)
-{
-	struct extent *sorted;
-	uint32_t count = r->count, kept = 0;
-
-	if (r->added < MERGE || r->pages < 2 * n)
-		return false;
-	r->added = 0;
-	sorted = malloc(count * sizeof(*sorted));
-	if (!sorted)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		sorted[i] = *ring_at(r, i);
-	qsort(sorted, count, sizeof(*sorted), by_page);
-	for (uint32_t i = 0; i < count; i++)
-		if (kept > 0 && r->items[kept - 1].page + r->items[kept - 1].count == sorted[i].page)
-			r->items[kept - 1].count += sorted[i].count;
-		else
-			r->items[kept++] = sorted[i];
-	free(sorted);
-	r->first = 0;
-	r->count = kept;
-	return true;
-}
-
-static void ring_clear(struct extent_ring *r)
-{
-	r->first = r->count = 0;
-	r->pages = 0;
-}
-
-/* First in, first out; an extent of just the size is preferred to cutting one. */
-static bool ring_take(struct extent_ring *r, uint64_t n, uint32_t search, uint64_t *ret_page)
-{
-	uint32_t best = UINT32_MAX;
-
-	for (uint32_t i = 0; i < r->count && i < search; i++) {
-		uint64_t has = ring_at(r, i)->count;
-
-		if (has < n || (has > n && best != UINT32_MAX))
-			continue;
-		best = i;
-		if (has == n)
-			break;
-	}
-	if (best == UINT32_MAX)
-		return false;
-	struct extent *e = ring_at(r, best);
-
-	*ret_page = e->page;
-	e->page += n;
-	e->count -= n;
-	r->pages -= n;
-	if (e->count == 0)
-		ring_remove(r, best);
-	return true;
-}
-
-/* The first range of `fresh` that ends behind PAGE. */
-static uint32_t fresh_find(const struct store *s, uint64_t page)
-{
-	uint32_t low = 0, high = s->fresh_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (s->fresh[middle].page + s->fresh[middle].count <= page)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void fresh_add(struct store *s, uint64_t page, uint64_t n)
-{
-	uint32_t at;
-
-	if (s->fresh_overflow)
-		return;
-	if (!s->fresh)
-		s->fresh = malloc(STORE_FRESH * sizeof(*s->fresh));
-	if (!s->fresh) {
-		s->fresh_overflow = true;
-		return;
-	}
-	at = fresh_find(s, page);
-	if (at < s->fresh_count && s->fresh[at].page <= page && page + n <= s->fresh[at].page + s->fresh[at].count)
-		return; /* taken, dropped at once and taken again */
-	if (at > 0 && s->fresh[at - 1].page + s->fresh[at - 1].count == page) {
-		s->fresh[at - 1].count += n;
-		return;
-	}
-	if (s->fresh_count == STORE_FRESH) {
-		s->fresh_overflow = true;
-		return;
-	}
-	memmove(&s->fresh[at + 1], &s->fresh[at], (s->fresh_count - at) * sizeof(*s->fresh));
-	s->fresh[at] = (struct extent){page, n};
-	s->fresh_count++;
+		ring_add(&s->free, STORE_FREE, page, n);
 }
 
 bool space_is_fresh(const struct store *s, uint64_t page)
 {
-	uint32_t at;
-
-	if (s->fresh_overflow)
-		return true;
-	at = fresh_find(s, page);
-	return at < s->fresh_count && s->fresh[at].page <= page;
+	return s->fresh_overflow || set_holds(&s->fresh, page);
 }
 
-int space_take(struct store *s, uint64_t n, uint64_t *ret_page)
+static void taken(struct store *s, uint64_t page, uint64_t n)
 {
-	uint64_t page;
-
-	if (!ring_take(&s->free, n, SEARCH, &page) &&
-	    !(ring_merge(&s->free, n) && ring_take(&s->free, n, UINT32_MAX, &page))) {
-		page = s->meta.total_pages;
-		if (page + n >= UINT64_C(1) << 48)
-			return -EFBIG;
-		s->meta.total_pages += n;
-	}
 	s->meta.used_pages += n;
-	fresh_add(s, page, n);
+	if (!s->fresh_overflow && !set_add(&s->fresh, STORE_FRESH, page, n))
+		s->fresh_overflow = true;
+}
+
+static int extend(struct store *s, uint64_t n, uint64_t *ret_page)
+{
+	uint64_t page = s->meta.total_pages;
+
+	if (page + n >= UINT64_C(1) << 48)
+		return -EFBIG;
+	s->meta.total_pages += n;
 	*ret_page = page;
 	return 0;
 }
 
-void space_drop(struct store *s, uint64_t page, uint64_t n)
+int space_take(struct store *s, uint64_t n, uint64_t *ret_page)
 {
-	if (RULE(4))
+	bool found = ring_take(&s->free, n, ret_page);
+	int r = 0;
+
+	if (!found && n < chunk_pages(s) && (s->packing || s->free_nodes.pages > spare_pages(s)))
+		found = set_take(&s->free_nodes, n, ret_page);
+	if (!found)
+		r = extend(s, n, ret_page);
+	if (r == 0)
+		taken(s, *ret_page, n);
+	return r;
+}
+
+/* Pages for nodes, more than are needed now, where there is a larger free place or at the end of the file. */
+static int take_zone(struct store *s, uint64_t n, uint64_t *ret_page)
+{
+	uint64_t zone = spare_pages(s) < ZONE ? spare_pages(s) : ZONE;
+	int r;
+
+	zone = zone > n ? zone : n;
+	r = ring_take(&s->free, zone, ret_page) ? 0 : extend(s, zone, ret_page);
+	if (r == 0)
+		set_add(&s->free_nodes, STORE_FREE, *ret_page + n, zone - n);
+	return r;
+}
+
+int space_take_nodes(struct store *s, uint64_t n, uint64_t *ret_page, uint64_t *ret_n)
+{
+	uint64_t got = 0;
+	int r = 0;
+
+	if (set_take(&s->free_nodes, n, ret_page))
+		got = n;
+	else if (s->packing || s->free_nodes.pages > spare_pages(s))
+		got = set_take_some(&s->free_nodes, n, ret_page);
+	if (got == 0 && s->packing && ring_take(&s->free, 1, ret_page))
+		got = 1;
+	if (got == 0) {
+		got = n;
+		r = take_zone(s, n, ret_page);
+	}
+	if (r < 0)
+		return r;
+	taken(s, *ret_page, got);
+	*ret_n = got;
+	return 0;
+}
+
+void space_drop(struct store *s, uint8_t level, uint64_t page, uint64_t n)
+{
+	if (level > 0)
+		set_add(RULE(4) ? &s->quarantine_nodes : &s->free_nodes, RULE(4) ? STORE_QUARANTINE : STORE_FREE, page, n);
+	else if (RULE(4))
 		ring_add(&s->quarantine, STORE_QUARANTINE, page, n);
 	else
 		ring_add(&s->free, STORE_FREE, page, n);
@@ -204,30 +124,40 @@ bool space_is_held(const struct store *s)
 	return s->env.io->held && s->env.io->held(s->env.handle);
 }
 
+static void forget_fresh(struct store *s)
+{
+	set_clear(&s->fresh);
+	s->fresh_overflow = false;
+}
+
 void space_durable(struct store *s)
 {
-	bool held = s->quarantine.count > 0 && RULE(41) && space_is_held(s);
+	bool any = s->quarantine.count > 0 || s->quarantine_nodes.count > 0;
 
-	for (uint32_t i = 0; i < s->quarantine.count && !held; i++) {
-		struct extent *e = ring_at(&s->quarantine, i);
-
-		ring_add(&s->free, STORE_FREE, e->page, e->count);
-	}
-	if (!held)
-		ring_clear(&s->quarantine);
-	s->fresh_count = 0;
-	s->fresh_overflow = false;
+	forget_fresh(s);
+	if (any && RULE(41) && space_is_held(s))
+		return;
+	for (uint32_t i = 0; i < s->quarantine.count; i++)
+		ring_add(&s->free, STORE_FREE, ring_at(&s->quarantine, i)->page, ring_at(&s->quarantine, i)->count);
+	for (uint32_t i = 0; i < s->quarantine_nodes.count; i++)
+		set_add(&s->free_nodes, STORE_FREE, s->quarantine_nodes.items[i].page, s->quarantine_nodes.items[i].count);
+	ring_clear(&s->quarantine);
+	set_clear(&s->quarantine_nodes);
 }
 
 /* All that will be free when this version is the durable one: the quarantine too. */
 uint16_t space_note(const struct store *s, struct extent *extents, unsigned max)
 {
 	const struct extent_ring *rings[] = {&s->free, &s->quarantine};
+	const struct extent_set *sets[] = {&s->free_nodes, &s->quarantine_nodes};
 	unsigned n = 0;
 
 	for (size_t k = 0; k < ARRAY_LEN(rings); k++)
 		for (uint32_t i = 0; i < rings[k]->count && n < max; i++)
 			extents[n++] = *ring_at(rings[k], i);
+	for (size_t k = 0; k < ARRAY_LEN(sets); k++)
+		for (uint32_t i = 0; i < sets[k]->count && n < max; i++)
+			extents[n++] = sets[k]->items[i];
 	return (uint16_t)n;
 }
 
@@ -236,21 +166,33 @@ int space_load(struct store *s, const struct extent *extents, unsigned n)
 	if (RULE(41) && space_is_held(s))
 		return 0; /* they belonged to versions before this one; found again by a scan */
 	for (unsigned i = 0; i < n; i++)
-		ring_add(&s->free, STORE_FREE, extents[i].page, extents[i].count);
+		add_free(s, extents[i].page, extents[i].count);
 	return 0;
+}
+
+static void forget_free(struct store *s)
+{
+	ring_clear(&s->free);
+	set_clear(&s->free_nodes);
 }
 
 void space_forget(struct store *s)
 {
-	ring_clear(&s->free);
+	forget_free(s);
 	ring_clear(&s->quarantine);
-	s->fresh_count = 0;
-	s->fresh_overflow = false;
+	set_clear(&s->quarantine_nodes);
+	forget_fresh(s);
+}
+
+uint64_t space_known_free(const struct store *s)
+{
+	return s->free.pages + s->free_nodes.pages;
 }
 
 uint64_t space_lost(const struct store *s)
 {
-	uint64_t known = first_page(s) + s->meta.used_pages + s->free.pages + s->quarantine.pages;
+	uint64_t known = first_page(s) + s->meta.used_pages + space_known_free(s) + s->quarantine.pages +
+			 s->quarantine_nodes.pages;
 
 	return s->meta.total_pages > known ? s->meta.total_pages - known : 0;
 }
@@ -292,11 +234,11 @@ static void collect(struct store *s, const struct scan *scan)
 		}
 		if (i < end && !(scan->bits[i / 64] & UINT64_C(1) << i % 64))
 			continue;
-		ring_add(&s->free, STORE_FREE, scan->base + start, i - start);
+		add_free(s, scan->base + start, i - start);
 		start = i + 1;
 	}
 	if (left > SCAN_BITS)
-		ring_add(&s->free, STORE_FREE, scan->base + SCAN_BITS, scan->next - scan->base - SCAN_BITS);
+		add_free(s, scan->base + SCAN_BITS, scan->next - scan->base - SCAN_BITS);
 }
 
 int space_scan(struct store *s)
@@ -305,7 +247,7 @@ int space_scan(struct store *s)
 	uint64_t size;
 	int r;
 
-	if (s->quarantine.count > 0 || s->changed || !s->durable || space_is_held(s))
+	if (s->quarantine.count > 0 || s->quarantine_nodes.count > 0 || s->changed || !s->durable || space_is_held(s))
 		return -EBUSY;
 	r = s->env.io->size(s->env.handle, &size);
 	if (r < 0)
@@ -316,7 +258,7 @@ int space_scan(struct store *s)
 	if (!scan.bits)
 		return -ENOMEM;
 	s->node_limit = STORE_SCAN_NODES;
-	ring_clear(&s->free);
+	forget_free(s);
 	for (; r == 0 && scan.base < s->meta.total_pages; scan.base = scan.next) {
 		memset(scan.bits, 0, SCAN_BITS / 8);
 		scan.next = s->meta.total_pages;
@@ -325,45 +267,37 @@ int space_scan(struct store *s)
 			collect(s, &scan);
 	}
 	if (r < 0)
-		ring_clear(&s->free);
+		forget_free(s);
 	s->node_limit = STORE_MAX_NODES;
 	free(scan.bits);
 	return r;
 }
 
-bool space_fits(const struct store *s, uint64_t n, uint64_t limit)
+bool space_fits(const struct store *s, uint64_t n)
 {
-	for (uint32_t i = 0; i < s->free.count && i < SEARCH; i++)
-		if (ring_at(&s->free, i)->count >= n && ring_at(&s->free, i)->page + n <= limit)
-			return true;
-	return false;
+	return ring_fits(&s->free, n) || (n < chunk_pages(s) && set_fits(&s->free_nodes, n));
 }
 
 void space_cut(struct store *s, uint64_t end)
 {
-	struct extent_ring *r = &s->free;
+	ring_cut(&s->free, end);
+	set_cut(&s->free_nodes, end);
+}
 
-	for (uint32_t i = r->count; i-- > 0;) {
-		struct extent *e = ring_at(r, i);
-		uint64_t keep = e->page >= end ? 0 : e->count < end - e->page ? e->count : end - e->page;
-
-		r->pages -= e->count - keep;
-		e->count = keep;
-		if (keep == 0)
-			ring_remove(r, i);
-	}
+static int punch(struct store *s, const struct extent *e)
+{
+	return s->env.io->punch(s->env.handle, e->page << FORMAT_PAGE_SHIFT, e->count << FORMAT_PAGE_SHIFT);
 }
 
 int space_punch(struct store *s)
 {
-	for (uint32_t i = 0; i < s->free.count; i++) {
-		const struct extent *e = ring_at(&s->free, i);
-		int r = s->env.io->punch(s->env.handle, e->page << FORMAT_PAGE_SHIFT, e->count << FORMAT_PAGE_SHIFT);
+	int r = 0;
 
-		if (r < 0)
-			return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r; /* a file system that cannot is no error */
-	}
-	return 0;
+	for (uint32_t i = 0; r == 0 && i < s->free.count; i++)
+		r = punch(s, ring_at(&s->free, i));
+	for (uint32_t i = 0; r == 0 && i < s->free_nodes.count; i++)
+		r = punch(s, &s->free_nodes.items[i]);
+	return r == -EOPNOTSUPP || r == -ENOSYS ? 0 : r; /* a file system that cannot is no error */
 }
 
 void space_tidy(struct store *s)
@@ -385,5 +319,7 @@ void space_free(struct store *s)
 {
 	free(s->free.items);
 	free(s->quarantine.items);
-	free(s->fresh);
+	free(s->free_nodes.items);
+	free(s->quarantine_nodes.items);
+	free(s->fresh.items);
 }

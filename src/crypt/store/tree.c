@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of entries, and the nodes of it that are in memory. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypt/store/internal.h"
@@ -46,10 +47,27 @@ static void link_use(struct store *s, struct node *n)
 	s->newest = n;
 }
 
+/* What is above will be written anew with it. */
+static void make_dirty(struct store *s, struct node *n)
+{
+	s->changed = true;
+	for (; n && !n->dirty; n = n->parent) {
+		n->dirty = true;
+		s->dirty_nodes++;
+	}
+}
+
+static void make_clean(struct store *s, struct node *n)
+{
+	s->dirty_nodes -= n->dirty;
+	n->dirty = false;
+}
+
 static void forget(struct store *s, struct node *n)
 {
 	struct node **at = bucket(s, n->level, n->index);
 
+	make_clean(s, n);
 	while (*at != n)
 		at = &(*at)->next;
 	*at = n->next;
@@ -69,7 +87,7 @@ void tree_forget(struct store *s)
 		free(n);
 	}
 	s->oldest = NULL;
-	s->node_count = 0;
+	s->node_count = s->dirty_nodes = 0;
 	if (s->buckets)
 		memset(s->buckets, 0, BUCKETS * sizeof(struct node *));
 }
@@ -89,26 +107,65 @@ static void entry_store(struct store *s, struct node *parent, uint64_t index, co
 
 	entry_load(s, parent, index, &old);
 	if (old.page)
-		space_drop(s, old.page, pages_of(old.len));
-	s->changed = true;
-	if (parent) {
+		space_drop(s, parent ? parent->level - 1 : s->meta.height, old.page, pages_of(old.len));
+	make_dirty(s, parent);
+	if (parent)
 		entry_encode(e, parent->bytes + index % FANOUT * FORMAT_ENTRY);
-		parent->dirty = true;
-	} else {
+	else
 		s->meta.root[index] = *e;
-	}
 }
 
-static int write_node(struct store *s, struct node *n)
+/*
+ * Encrypt the nodes and write them side by side to new pages. The entries come first, since a parent among them is to be
+ * encrypted with those of its children; after an error these nodes are dirty still, and nothing follows such an entry while
+ * the node is in memory.
+ */
+static int write_in_row(struct store *s, struct node *const *nodes, uint64_t n, uint64_t page)
 {
-	struct entry e;
-	int r = page_write_node(s, n, &e);
+	uint8_t nonces[STORE_NODE_BATCH][XAES_NONCE_SIZE];
+	int r = s->env.random(nonces, n * sizeof(nonces[0]));
 
-	if (r < 0)
-		return r;
-	n->dirty = false;
-	entry_store(s, n->parent, n->index, &e);
-	return 0;
+	for (uint64_t i = 0; i < n; i++) {
+		struct entry e = {.page = page + i, .len = FORMAT_PAGE};
+
+		memcpy(e.nonce, nonces[i], sizeof(e.nonce));
+		if (r == 0)
+			r = page_seal(s, s->xaes, KIND_NODE, nodes[i]->level, nodes[i]->index, nodes[i]->bytes, &e,
+				      s->node_room + i * FORMAT_PAGE);
+		if (r == 0)
+			entry_store(s, nodes[i]->parent, nodes[i]->index, &e);
+		else
+			space_drop(s, nodes[i]->level, e.page, 1);
+	}
+	if (r == 0)
+		r = store_write_all(s->env.io, s->env.handle, s->node_room, n * FORMAT_PAGE, page << FORMAT_PAGE_SHIFT);
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		make_clean(s, nodes[i]);
+		page_name(s, nodes[i]->level, nodes[i]->index);
+	}
+	return r;
+}
+
+/* The nodes, those of lower levels first. */
+static int write_nodes(struct store *s, struct node *const *nodes, unsigned count)
+{
+	int r = page_prepare(s);
+
+	if (r == 0 && !s->node_room)
+		s->node_room = malloc((size_t)STORE_NODE_BATCH * FORMAT_PAGE);
+	if (r == 0 && !s->node_room)
+		r = -ENOMEM;
+	while (r == 0 && count > 0) {
+		uint64_t page, n;
+
+		r = space_take_nodes(s, count < STORE_NODE_BATCH ? count : STORE_NODE_BATCH, &page, &n);
+		if (r < 0)
+			break;
+		r = write_in_row(s, nodes, n, page);
+		nodes += n;
+		count -= (unsigned)n;
+	}
+	return r;
 }
 
 /* Make room for one more. Only nodes without children in memory can go; there always are some, since the height is small. */
@@ -121,7 +178,7 @@ static int evict(struct store *s)
 	if (!n)
 		return -ENOMEM;
 	if (n->dirty) {
-		int r = write_node(s, n);
+		int r = write_nodes(s, &n, 1);
 
 		if (r < 0)
 			return r;
@@ -184,8 +241,7 @@ static int node_below(struct store *s, struct node *parent, uint8_t level, uint6
 	if (!n)
 		return -ENOMEM;
 	if (e.page == 0) {
-		n->dirty = true;
-		s->changed = true;
+		make_dirty(s, n);
 	} else {
 		r = e.len == FORMAT_PAGE ? page_read(s, KIND_NODE, level, index, &e, n->bytes) : -EBADMSG;
 	}
@@ -281,8 +337,7 @@ static int grow(struct store *s)
 	}
 	memset(s->meta.root, 0, sizeof(s->meta.root));
 	s->meta.height++;
-	n->dirty = true;
-	s->changed = true;
+	make_dirty(s, n);
 	return 0;
 }
 
@@ -320,7 +375,7 @@ static void drop_below(struct store *s, struct node *parent, uint8_t level, uint
 		drop_below(s, n, level - 1, index * FANOUT + i);
 		n->children--;
 		if (e.page)
-			space_drop(s, e.page, pages_of(e.len));
+			space_drop(s, level - 1, e.page, pages_of(e.len));
 	}
 	forget(s, n);
 }
@@ -371,16 +426,26 @@ int tree_cut(struct store *s, uint64_t first, uint64_t last)
 	return cut_below(s, NULL, s->meta.height, 0, s->slot->root_entries, first, last);
 }
 
+static int by_level(const void *a, const void *b)
+{
+	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+
+	if (x->level != y->level)
+		return x->level < y->level ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
 int tree_flush(struct store *s)
 {
-	for (uint8_t level = 1; level <= s->meta.height; level++)
-		for (struct node *n = s->oldest; n; n = n->newer) {
-			int r = n->level == level && n->dirty ? write_node(s, n) : 0;
+	struct node *dirty[STORE_MAX_NODES];
+	unsigned n = 0;
 
-			if (r < 0)
-				return r;
-		}
-	return 0;
+	/* What is dirty has been used of late. */
+	for (struct node *at = s->newest; at && n < s->dirty_nodes; at = at->older)
+		if (at->dirty)
+			dirty[n++] = at;
+	qsort(dirty, n, sizeof(dirty[0]), by_level);
+	return write_nodes(s, dirty, n);
 }
 
 static int seek_below(struct store *s, struct node *parent, uint8_t level, uint64_t begin, uint64_t end, uint64_t from,
@@ -468,9 +533,5 @@ int tree_walk(struct store *s, tree_visit visit, void *data)
 
 void tree_touch(struct store *s, uint8_t level, uint64_t index)
 {
-	struct node *n = find(s, level, index);
-
-	if (n)
-		n->dirty = true;
-	s->changed = true;
+	make_dirty(s, find(s, level, index));
 }
