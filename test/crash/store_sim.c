@@ -307,7 +307,7 @@ static void other_writer(struct life *l)
 {
 	struct store *ours = l->store;
 	struct store_time t = {.sec = -1};
-	bool written;
+	bool known = true, written;
 
 	l->store = NULL;
 	reopen(l);
@@ -315,10 +315,9 @@ static void other_writer(struct life *l)
 		store_free(ours);
 		return;
 	}
-	for (int i = 0; i < 3; i++)
-		if (!change(l))
-			break;
-	written = commit(l, true);
+	for (int i = 0; i < 3 && known; i++)
+		known = change(l);
+	written = known && commit(l, true);
 	if (written && disk_random(l->disk) % 2)
 		store_seal(l->store);
 	if (written && store_set_times(ours, &t, &t) == 0 && store_commit(ours, disk_random(l->disk) % 2) == 0)

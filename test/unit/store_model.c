@@ -306,6 +306,65 @@ static void compaction(void **state)
 	disk_free(disk);
 }
 
+/*
+ * Files of which pieces of all lengths were removed and overwritten, so that free places are many and small and what stands
+ * at the end hardly fits: never larger than before, and the same file.
+ */
+static void compaction_never_grows(void **state)
+{
+	uint8_t bytes[16384], back[16384];
+	unsigned smaller = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct disk *disk = disk_new(seed);
+		struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .keys = &key, .key_count = 1};
+		struct store_layout layout = {.chunk_shift = seed % 2 ? 12 : 14};
+		unsigned count = 60 + (unsigned)(disk_random(disk) % 400), changes = (unsigned)(disk_random(disk) % (2 * count));
+		size_t size = (size_t)1 << layout.chunk_shift;
+		uint8_t fill[460] = {0};
+		uint64_t before, after;
+		struct store *s;
+
+		assert_int_equal(store_open(&env, STORE_WRITE, &layout, &s), 0);
+		for (unsigned i = 0; i < count + changes; i++) {
+			unsigned c = i < count ? i : (unsigned)(disk_random(disk) % count);
+
+			fill[c] = (uint8_t)(i < count ? 1 : disk_random(disk) % 3);
+			memset(bytes, fill[c], size);
+			if (fill[c])
+				assert_int_equal(store_write(s, bytes, size, c * size), 0);
+			else
+				assert_int_equal(store_punch(s, c * size, size), 0);
+			if (i >= count && disk_random(disk) % 3 == 0)
+				assert_int_equal(store_commit(s, true), 0);
+		}
+		assert_int_equal(store_commit(s, true), 0);
+		if (seed % 3 == 0) {
+			store_free(s);
+			assert_int_equal(store_open(&env, STORE_WRITE, NULL, &s), 0);
+			assert_int_equal(store_set_times(s, &(struct store_time){0}, &(struct store_time){0}), 0);
+			assert_int_equal(store_commit(s, true), 0);
+		}
+		disk_bytes(disk, &before);
+		assert_int_equal(store_compact(s), 0);
+		disk_bytes(disk, &after);
+		assert_true(after <= before);
+		smaller += after < before;
+		store_free(s);
+		assert_int_equal(store_open(&env, STORE_READ, NULL, &s), 0);
+		assert_int_equal(store_verify(s, no_damage, NULL), 0);
+		for (unsigned c = 0; c < count; c++) {
+			memset(bytes, fill[c], size);
+			assert_int_equal(store_read(s, back, size, c * size), (ssize_t)(store_size(s) - c * size < size ? store_size(s) - c * size : size));
+			assert_memory_equal(back, bytes, size);
+		}
+		store_free(s);
+		disk_free(disk);
+	}
+	assert_true(smaller > 30);
+}
+
 static void keys_decide(void **state)
 {
 	struct disk *disk = disk_new(1);
@@ -407,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_to_memory),
 		cmocka_unit_test(equal_with_a_crew), cmocka_unit_test(far_offsets),    cmocka_unit_test(compaction),
+		cmocka_unit_test(compaction_never_grows),
 		cmocka_unit_test(keys_decide),
 		cmocka_unit_test(another_writer),  cmocka_unit_test(without_random_numbers),
 	};
