@@ -290,7 +290,8 @@ static int find_version(struct store *s, const struct store_layout *layout)
 	if (!o)
 		return -ENOMEM;
 	r = read_slots(s, o);
-	if (r == 0 && needs_check(o)) {
+	/* Who only reads may see what a power loss would take, as of any file. */
+	if (r == 0 && s->mode != STORE_READ && needs_check(o)) {
 		/* What the disk has, not what the cache shows: then look again. Where nothing can be written nothing waits. */
 		r = RULE(1) ? s->env.io->sync(s->env.handle) : 0;
 		s->synced = r == 0;

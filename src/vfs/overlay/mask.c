@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether anybody but us has a memfd open is asked of the kernel by trying for a write lease (fcntl(2), F_SETLEASE):
- * it is given only while ours is the one description of the file, mappings and descriptors under way included. Names
- * of the file alone (O_PATH) do not count, and need not: they lead to it through the registry or not at all.
+ * Whether anybody but us has a memfd open is asked of the kernel (memfd_others()). Names of the file alone (O_PATH) do not
+ * count, and need not: they lead to it through the registry or not at all.
  */
 #include "vfs/overlay/mask.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -145,10 +143,7 @@ static void drop(struct masks *masks, struct mask_file *file)
 
 static bool in_use(const struct mask_file *file)
 {
-	if (fcntl(file->memfd, F_SETLEASE, F_WRLCK) < 0)
-		return true;
-	fcntl(file->memfd, F_SETLEASE, F_UNLCK);
-	return false;
+	return memfd_others(file->memfd, false);
 }
 
 /* Drop the private copies and outdated contents that nobody has open any more. */
@@ -261,8 +256,7 @@ static int make_file(int32_t rule, int object, const struct stat *stat, const st
 		error = memfd_reopen(fd, O_RDONLY, &file->memfd);
 	if (error < 0)
 		return error;
-	/* Should somebody outside open it just when it is asked whether anybody does: not SIGIO, which kills. */
-	if (fcntl(file->memfd, F_SETSIG, SIGURG) < 0 || fstat(fd, &memfd_stat) < 0)
+	if (fstat(fd, &memfd_stat) < 0)
 		return -errno;
 	file->object = fcntl(object, F_DUPFD_CLOEXEC, 0);
 	if (file->object < 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -71,6 +72,18 @@ int memfd_reopen(int fd, int flags, int *ret_fd)
 		return -errno;
 	*ret_fd = new_fd;
 	return 0;
+}
+
+bool memfd_others(int fd, bool writers)
+{
+	/*
+	 * Should somebody open it just now: not SIGIO, which kills, but one that nobody minds. To be said each time: giving a
+	 * lease back forgets it.
+	 */
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, writers ? F_RDLCK : F_WRLCK) < 0)
+		return true;
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
 }
 
 int memfd_show(const char *name, const void *data, size_t len, int *ret_fd)

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Plaintext in a file in memory. Of it we keep one description, for reading, so that leases (fcntl(2), F_SETLEASE) tell who else
- * has it open: a read lease is refused while the inode is open for writing, a write lease while there is any other description;
- * mappings hold one. The description that memfd_create(2) gives is not counted, so it is gone before anybody asks.
- */
+/* Plaintext in a file in memory. Of it we keep one description, for reading, so that memfd_others() tells who else has it open. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,8 +20,7 @@ static int make(struct vnode *v, int *ret_fd)
 		error = memfd_reopen(fd, O_RDONLY, &kept);
 	if (error < 0)
 		return error;
-	/* Should somebody open it just when it is asked whether anybody does: not SIGIO, which kills. */
-	if (fcntl(kept, F_SETSIG, SIGURG) < 0 || fstat(fd, &stat) < 0)
+	if (fstat(fd, &stat) < 0)
 		return -errno;
 	pthread_mutex_lock(&v->all->lock);
 	v->backing_ino = stat.st_ino;
@@ -113,22 +107,14 @@ static int next_data(struct vnode *v, uint64_t offset, uint64_t *ret_from, uint6
 	return 0;
 }
 
-static bool lease(struct vnode *v, int kind)
-{
-	if (fcntl(v->memfd, F_SETLEASE, kind) < 0)
-		return false;
-	fcntl(v->memfd, F_SETLEASE, F_UNLCK);
-	return true;
-}
-
 static bool has_writers(struct vnode *v)
 {
-	return !lease(v, F_RDLCK);
+	return memfd_others(v->memfd, true);
 }
 
 static bool has_users(struct vnode *v)
 {
-	return !lease(v, F_WRLCK);
+	return memfd_others(v->memfd, false);
 }
 
 static void stop_growth(struct vnode *v)

@@ -303,7 +303,7 @@ static void *run(void *data)
 		struct pollfd fds[2] = {{.fd = thread->inotify, .events = POLLIN}, {.fd = thread->kick, .events = POLLIN}};
 		struct vnode *closed;
 		int64_t left;
-		int wait;
+		int wait = 0;
 
 		while (!thread->stop && (closed = next_closed(all, &wait))) {
 			handle_closed(closed);
