@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,4 +290,28 @@ int procmaps_show(struct op *op, const struct walk *walk, int *fd)
 	safe_close(*fd);
 	*fd = copy;
 	return 0;
+}
+
+static int take_file(uint64_t dev, uint64_t ino, void *data)
+{
+	*(struct stat *)data = (struct stat){.st_dev = (dev_t)dev, .st_ino = (ino_t)ino, .st_mode = S_IFREG};
+	return 1;
+}
+
+int procmaps_mapped(const struct walk *walk, struct stat *ret)
+{
+	static const char directory[] = "/map_files/";
+	const char *base = strrchr(walk->path, '/');
+	uint64_t from, to;
+	int r;
+
+	if (!base || base - walk->path < (ptrdiff_t)sizeof(directory) ||
+	    memcmp(base + 2 - sizeof(directory), directory, sizeof(directory) - 1) != 0 ||
+	    sscanf(base, "/%" SCNx64 "-%" SCNx64, &from, &to) != 2)
+		return -ENOENT;
+	_cleanup_close_ int maps = open_beside(walk, (size_t)(base + 3 - walk->path) - sizeof(directory), "maps", O_RDONLY);
+	if (maps < 0)
+		return maps;
+	r = maps_each_file(maps, from, to, take_file, ret);
+	return r == 1 ? 0 : r ? r : -ENOENT;
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 struct op;
 struct walk;
 
@@ -13,3 +15,9 @@ struct walk;
  * copy of its text as of now, a file in memory, with the real file's names and numbers. Returns 0 or a negative errno.
  */
 int procmaps_show(struct op *op, const struct walk *walk, int *fd);
+
+/*
+ * The device and inode that the link WALK of a map_files directory leads to, into *RET: to follow it wants a capability, to
+ * read it does not. Returns 0 or a negative errno.
+ */
+int procmaps_mapped(const struct walk *walk, struct stat *ret);

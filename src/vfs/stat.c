@@ -15,6 +15,7 @@
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/proclink.h"
+#include "vfs/procmaps.h"
 #include "vfs/vnode/vnode.h"
 
 #ifndef AT_EACCESS
@@ -213,9 +214,10 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 	if (own)
 		op_own_rights(op);
 	object = open(walk->path, O_PATH | O_CLOEXEC);
+	error = object < 0 ? procmaps_mapped(walk, &stat) : fstat(object, &stat) < 0 ? -errno : 0;
 	if (own)
 		op_lend_rights(op);
-	if (object < 0 || fstat(object, &stat) < 0 || !S_ISREG(stat.st_mode))
+	if (error || !S_ISREG(stat.st_mode))
 		return 0;
 	if (op->view->needs.mask && masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, target, &path_len) == 0)
 		return (ssize_t)path_len;

@@ -404,6 +404,8 @@ def test_mapped():
         show(os.path.basename(name), [relative(w[5].strip()) for w in words], [w[4] == str(found.st_ino) for w in words],
              [w[3] == f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}" for w in words],
              [line.index(line.split(None, 5)[5]) for line in lines])
+    links = [relative(os.readlink("/proc/self/map_files/" + link)) for link in os.listdir("/proc/self/map_files")]
+    show("map_files", [link for link in links if "mapped" in link or "scrim-crypt" in link])
     if os.path.exists("/proc/self/numa_maps"):
         with open("/proc/self/numa_maps", encoding="utf-8") as text:
             show("numa_maps", [relative(word) for line in text for word in line.split() if "mapped" in word and "file=" in word],
