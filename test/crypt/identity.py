@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 
-from escape_support import check, equal, main
+from escape_support import ORDINARY, check, equal, main
 
 # What at least must have been mediated: a run that went past the supervisor fails here.
 LEAST = {"fsync": 4, "fdatasync": 4, "sync_file_range": 8, "syncfs": 4, "sync": 1, "msync": 2, "fcntl": 4, "ftruncate": 8, "fallocate": 14,
@@ -28,7 +28,8 @@ def files_of(top):
                 yield path
 
 
-def look(escape, place):
+def look(escape, place, other_user=False):
+    """OTHER_USER: the view is root's, and the program has become an ordinary user in it."""
     top = os.path.join(place.path, "identity")
     trees = {}
     for tree in ("plain", "plain-other", "crypt", "crypt-other"):
@@ -36,8 +37,11 @@ def look(escape, place):
         os.makedirs(trees[tree])
     script = os.path.join(escape.base, "look.py")
     shutil.copy(LOOK, script)
-    escape.native([escape.scrim, "key", "new", "--raw", "--no-recovery", "identity"])
     argv = ["/usr/bin/python3", script]
+    if other_user:
+        for tree in trees.values():
+            os.chown(tree, ORDINARY, ORDINARY)
+        argv = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", *argv]
     native = escape.native([*argv, trees["plain-other"]], cwd=trees["plain"], timeout=300)
     inside = escape.view([f"crypt {trees['crypt']} key=identity"], [*argv, trees["crypt-other"]], mediated=LEAST,
                          cwd=trees["crypt"], timeout=300)
@@ -69,7 +73,10 @@ def look(escape, place):
 
 def body(escape):
     # tmpfs has not all that encrypted files can.
+    escape.native([escape.scrim, "key", "new", "--raw", "--no-recovery", "identity"])
     look(escape, escape.places[0])
+    if escape.uid == 0:
+        look(escape, escape.places[0], other_user=True)
 
 
 main(body)
