@@ -74,7 +74,7 @@ _scrim()
 	run+=' --key --key-file --key-fd --passfile --askpass --memfd-max --memfd-total --require-no-swap --strict-freshness'
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run scratch check explain learn tree encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
+		_scrim_words 'run scratch check explain learn tree doctor encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
 		return
 	fi
 
@@ -142,6 +142,7 @@ _scrim()
 		tree:-*) _scrim_words "$policy --marked --level --json" ;;
 		tree:*) _scrim_files -d ;;
 		check:-*) _scrim_words "$policy --json" ;;
+		doctor:*) _scrim_words '--json --help' ;;
 		encrypt:-*) _scrim_words "$store $tree --output --force --chunk-size --slot-size" ;;
 		decrypt:-*) _scrim_words "$store $tree --output --force" ;;
 		cat:-*) _scrim_words "$store --force" ;;

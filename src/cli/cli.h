@@ -37,6 +37,7 @@ int cmd_rekey(int argc, char **argv);
 int cmd_compact(int argc, char **argv);
 int cmd_cp(int argc, char **argv);
 int cmd_scratch(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* Is FD a terminal on which colours are wanted (NO_COLOR, TERM)? */
 bool cli_in_colour(int fd);

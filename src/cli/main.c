@@ -20,6 +20,7 @@ static const struct {
 	{"explain", cmd_explain, "say which rules decide about a path; --last: what was refused"},
 	{"learn", cmd_learn, "run a command, see what it uses, propose a policy"},
 	{"tree", cmd_tree, "show a directory as a view would have it"},
+	{"doctor", cmd_doctor, "say what this machine has of what scrim uses, and what would help"},
 	{"encrypt", cmd_encrypt, "encrypt files, in place or to another file"},
 	{"decrypt", cmd_decrypt, "the reverse"},
 	{"cat", cmd_cat, "print what is in encrypted files"},

@@ -196,6 +196,7 @@ NOT_HERE(cmd_rekey)
 NOT_HERE(cmd_compact)
 NOT_HERE(cmd_cp)
 NOT_HERE(cmd_scratch)
+NOT_HERE(cmd_doctor)
 
 /* The stub has no policy with crypt rules: their options and keys are not there. */
 int run_crypt_take(struct run_crypt *crypt, int opt, const char *argument, struct errmsg *msg)
