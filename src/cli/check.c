@@ -13,6 +13,7 @@
 static const char usage[] =
 	"usage: scrim check [--json] [POLICY OPTIONS] [FILE...]\n\n"
 	"Read and compile each FILE, and what the policy options (-p, -c, -r, --hide...) say as one policy more.\n"
+	"      --json         say it as JSON\n"
 	"Exit status: 0 all are good (warnings or not), 1 some are not, 125 wrong usage.\n";
 
 static void free_options(struct policy_options **options)

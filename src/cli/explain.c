@@ -20,7 +20,9 @@ static const char usage[] =
 	"usage: scrim explain [--json] [POLICY OPTIONS] PATH...\n"
 	"       scrim explain --last[=FILE] [-n N] [--json]\n\n"
 	"For each part of the verdict on PATH: the rule that decided, where it stands, and which others matched.\n"
-	"--last prints what the last run that was refused anything was refused.\n";
+	"      --last[=FILE]  what the last run that was refused anything was refused\n"
+	"  -n N               the latest N of these\n"
+	"      --json         say it as JSON\n";
 
 static const char *const part_names[] = {"visibility", "content", "write"};
 static const char *const value_names[][4] = {

@@ -27,6 +27,7 @@ static const char usage[] =
 	"Run COMMAND with nothing hidden but what the options say, note which files it and its descendants use, and when all\n"
 	"of them have ended propose a policy: on standard output, or in FILE, which must not exist. On a terminal what was\n"
 	"used is shown as a tree.\n"
+	"  -o, --output FILE  write the policy there\n"
 	"Exit status: the command's; 125 if no policy could be proposed.\n";
 
 /* The options that are not for run: they come first. */
