@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vfs/encrypted.h"
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
@@ -117,5 +118,6 @@ int vfs_file_setattr(struct op *op, int dirfd, uint64_t attr, size_t size, int f
 		return error;
 	if (syscall(SYS_file_setattr, AT_FDCWD, name, op->scratch[0], size, 0) < 0)
 		return -errno;
+	encrypted_touched(op, &op->walk[0], NULL);
 	return outcome_value(out, 0);
 }

@@ -9,4 +9,7 @@ foreach(user "" ".user")
     python3 ${CMAKE_CURRENT_SOURCE_DIR}/crypt/combine.py ${option} $<TARGET_FILE:scrim>)
   set_tests_properties(crypt.combine${user} PROPERTIES LABELS integration TIMEOUT 300)
 endforeach()
+set(handlers ${CMAKE_SOURCE_DIR}/src/intercept)
+scrim_unit(vfs_crypt LINK scrim_vfs SOURCES unit/vnode_help.c unit/fake_caller.c ${handlers}/handlers_open.c
+  ${handlers}/handlers_stat.c ${handlers}/handlers_attr.c ${handlers}/handlers_sync.c)
 scrim_unit(maps LINK scrim_proc)

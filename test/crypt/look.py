@@ -370,6 +370,13 @@ def test_exec():
     attempt("open for writing", run, "./rl")
     os.close(writer)
     show("closed", run("./rl", "/proc/self/exe"))
+    library = next(line.split()[-1] for line in open("/proc/self/maps", encoding="utf-8") if "libz.so" in line or "libexpat.so" in line
+                   or "libm.so" in line)
+    copy(library, "library.so")
+    ctypes.CDLL(f"{HERE}/library.so")
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        show("library", sorted({(relative(line.split()[5]), line.split()[1]) for line in maps
+                                if "library.so" in line or "scrim-crypt" in line}))
     copy("/bin/sleep", "runs")
     sleeper = subprocess.Popen(["./runs", "60"])
     pid = sleeper.pid
