@@ -29,19 +29,22 @@ static int let_change(const struct op *op, struct outcome *out)
 }
 
 /* PR_SET_DUMPABLE is remembered, not done, where the supervisor could read nothing of a caller that is not dumpable. */
-static int remember_dumpable(const struct op *op, const uint64_t args[6], struct outcome *out)
+static int remember_dumpable(struct op *op, const uint64_t args[6], struct outcome *out)
 {
 	pid_t tgid;
-	int error = op->caller->ops->tgid(op->caller, &tgid);
+	int value = 0, error = op->caller->ops->tgid(op->caller, &tgid);
 
 	if (error)
 		return error;
+	op_own_rights(op);
 	if ((int)args[0] == PR_GET_DUMPABLE)
-		return outcome_value(out, dumpable_get(op->view->proc_fd, tgid));
-	if (args[1] > 1)
-		return -EINVAL;
-	error = dumpable_set(op->view->proc_fd, tgid, (int)args[1]);
-	return error ? error : outcome_value(out, 0);
+		value = dumpable_get(op->view->proc_fd, tgid);
+	else if (args[1] > 1)
+		error = -EINVAL;
+	else
+		error = dumpable_set(op->view->proc_fd, tgid, (int)args[1]);
+	op_lend_rights(op);
+	return error ? error : outcome_value(out, value);
 }
 
 /* The filter notifies these only. */
@@ -64,40 +67,22 @@ HANDLER(handle_prctl)
 	}
 }
 
-/* Calls that set ids, and how to tell that one changes none. */
-static const struct {
-	int nr;
-	unsigned ids; /* how many arguments are ids; -1 leaves one as it is, where the call has that */
-	bool group;
-	bool keeps; /* -1 is no change */
-} set_id_calls[] = {
-	{SYS_setuid, 1, false, false},	 {SYS_setgid, 1, true, false},	  {SYS_setreuid, 2, false, true},
-	{SYS_setregid, 2, true, true},	 {SYS_setresuid, 3, false, true}, {SYS_setresgid, 3, true, true},
-	{SYS_setfsuid, 1, false, true},	 {SYS_setfsgid, 1, true, true},
-};
-
-/* No id but the one that the supervisor, and so every caller, has. */
-static bool changes_nothing(int nr, const uint64_t args[6])
-{
-	for (size_t i = 0; i < ARRAY_LEN(set_id_calls); i++) {
-		uint32_t own = set_id_calls[i].group ? getegid() : geteuid();
-
-		if (set_id_calls[i].nr != nr)
-			continue;
-		for (unsigned at = 0; at < set_id_calls[i].ids; at++)
-			if ((uint32_t)args[at] != own && !(set_id_calls[i].keeps && (uint32_t)args[at] == UINT32_MAX))
-				return false;
-		return true;
-	}
-	/* setgroups(2) and capset(2) change no id, and take nothing from the supervisor's looking at the caller. */
-	return true;
-}
-
+/* setgroups(2) and capset(2) change no id, and take nothing from the supervisor's looking at the caller. */
 HANDLER(handle_set_id)
 {
-	if (!changes_nothing(nr, args) && !wards_may_change_ids(caller_of(op)->wards))
-		return op_refuse_unserved(op, "ids can be changed inside a view only if scrim has CAP_SYS_PTRACE", -EPERM);
-	return let_change(op, out);
+	const struct notify_caller *caller = caller_of(op);
+
+	if (nr == SYS_setgroups || nr == SYS_capset || !wards_by_ids(caller->wards))
+		return let_change(op, out);
+	if (!wards_may_change_ids(caller->wards, caller->creds, nr, args))
+		return op_refuse_unserved(op, "without CAP_SYS_PTRACE a process of the view has one uid and one gid, all of which can be changed",
+					  -EPERM);
+	wards_changing(caller->wards, op->caller->tid);
+	out->kind = OUT_ERRAND;
+	out->errand.nr = nr;
+	out->errand.ids = true;
+	memcpy(out->errand.args, args, sizeof(out->errand.args));
+	return 0;
 }
 
 /* It is the kernel's; what is known of it is not true any more. */

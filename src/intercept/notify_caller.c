@@ -27,23 +27,27 @@ static struct notify_caller *of(struct caller *caller)
 }
 
 /*
- * A caller that has changed its ids can be looked at with CAP_SYS_PTRACE only, which it may not have itself: what is done
- * between these two is done with the supervisor's capabilities. They nest.
+ * A caller that has changed its ids can be looked at with CAP_SYS_PTRACE only, which it may not have itself (or as
+ * wards_by_ids() says): what is done between these two is done with the supervisor's capabilities. They nest.
  */
 static void begin_look(struct caller *caller)
 {
 	struct notify_caller *self = of(caller);
 
-	if (self->rights && self->looking++ == 0)
+	if (self->rights && self->looking++ == 0) {
+		wards_begin_look(self->wards);
 		rights_own(self->rights);
+	}
 }
 
 static void end_look(struct caller *caller)
 {
 	struct notify_caller *self = of(caller);
 
-	if (self->rights && --self->looking == 0)
+	if (self->rights && --self->looking == 0) {
 		rights_lend(self->rights);
+		wards_end_look(self->wards);
+	}
 }
 
 static int caller_read(struct caller *caller, uint64_t address, void *ret, size_t len)

@@ -32,7 +32,8 @@ static unsigned filter_needs(const struct view *view)
 
 	return (needs->hide || needs->deny ? NEEDS_HIDE : 0u) | (needs->mask ? NEEDS_MASK : 0u) |
 	       (needs->append ? NEEDS_APPEND : 0u) | (needs->readonly ? NEEDS_READONLY : 0u) |
-	       (needs->crypt ? NEEDS_CRYPT : 0u) | (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE);
+	       (needs->crypt ? NEEDS_CRYPT : 0u) | (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE) |
+	       (view->root && !view->traces ? NEEDS_IDS : 0u);
 }
 
 /* {"mediated": {"openat": 12, ...}, "steer": {...}}: for tests, which assert that nothing passed unmediated. */
@@ -116,11 +117,42 @@ static void free_view(struct view **view)
 
 _Static_assert(VAULTS_MAX <= VIEW_VAULTS_MAX, "every vault is absent from /proc");
 
+/* What steering tells of. */
+struct told {
+	struct threads *threads;
+	struct wards *wards;
+};
+
 static void on_executed(pid_t tid, void *userdata)
 {
-	struct threads *threads = userdata;
+	const struct told *told = userdata;
 
-	threads_forget(threads, tid);
+	threads_forget(told->threads, tid);
+}
+
+static void on_stage(const struct steer_job *job, enum steer_stage stage, void *userdata)
+{
+	const struct told *told = userdata;
+	bool changes = job->kind == STEER_IDS;
+
+	switch (stage) {
+	case STAGE_BEGINS:
+		wards_take_to_trace(told->wards, job->who);
+		if (changes)
+			wards_begin_change(told->wards);
+		else
+			wards_begin_look(told->wards);
+		break;
+	case STAGE_HELD:
+		if (!changes)
+			wards_end_look(told->wards);
+		break;
+	case STAGE_ENDS:
+		if (changes)
+			wards_end_change(told->wards);
+		wards_return_traced(told->wards, job->who);
+		break;
+	}
 }
 
 static int start_vnodes(struct view *view, const struct launch *launch, struct ending **ret)
@@ -197,12 +229,15 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 				  &wards);
 	if (error)
 		return errmsg_set(msg, error, "cannot prepare for other users: %s", strerror(-error));
+	static struct told told; /* as long as there are threads */
+	told = (struct told){.threads = threads, .wards = wards};
 	error = steer_new(&(struct steer_config){.listener = launch.listener,
 						 .vault = launch.reaper,
 						 .guard = guard,
 						 .counts_signals = config->stats_file != NULL,
 						 .executed = on_executed,
-						 .userdata = threads},
+						 .stage = wards ? on_stage : NULL,
+						 .userdata = &told},
 			  &steer);
 	if (error)
 		return errmsg_set(msg, error, "cannot start steering: %s", strerror(-error));

@@ -129,6 +129,7 @@ static void steer_done(const struct steer_job *job, long result, void *userdata)
 	struct log_event event = {.pid = (pid_t)job->notif.pid, .refusal = REFUSAL_UNSERVED, .error = EPERM};
 
 	drop_names(all, job);
+	creds_unref(job->who);
 	if (result != -EPERM || !all->config.log)
 		return;
 	row = syscall_find(job->notif.data.nr);
@@ -170,7 +171,7 @@ static int name_objects(struct worker *worker, struct steer_job *job)
 }
 
 /* Steer, by this thread or (a job that may block, or needs this thread to answer) by one of the engine's. */
-static int run_or_queue(struct worker *worker, const struct steer_job *job)
+static int run_or_queue(struct worker *worker, struct steer_job *job)
 {
 	int error = worker->hand ? 0 : steer_hand_new(worker->all->config.steer, &worker->hand);
 	bool by_hand = true;
@@ -184,12 +185,15 @@ static int run_or_queue(struct worker *worker, const struct steer_job *job)
 		let_receive(worker->all, &worker->caller, WORKERS_MAX);
 		by_hand = atomic_load(&worker->all->receiving);
 	}
+	job->who = worker->caller.creds ? creds_ref(worker->caller.creds) : NULL;
 	error = -EAGAIN;
 	for (int i = 0; i < STEER_ATTEMPTS && error == -EAGAIN; i++) {
 		error = by_hand ? steer_run(worker->hand, job) : steer_submit(worker->all->config.steer, job);
 		if (error == -EAGAIN)
 			sched_yield();
 	}
+	if (error)
+		job->who = creds_unref(job->who);
 	return error;
 }
 
@@ -197,7 +201,7 @@ static int hand_over(struct worker *worker, struct outcome *out)
 {
 	struct errand *errand = &out->errand;
 	struct steer_job job = {
-		.kind = errand->exec ? STEER_EXEC : STEER_CALL,
+		.kind = errand->exec ? STEER_EXEC : errand->ids ? STEER_IDS : STEER_CALL,
 		.fd = out->fd,
 		.notif = worker->notif,
 		.nr = errand->nr,
@@ -218,6 +222,8 @@ static int hand_over(struct worker *worker, struct outcome *out)
 	int error;
 
 	memcpy(job.args, errand->args, sizeof(job.args));
+	if (job.exec && worker->caller.creds && !wards_may_execute(worker->caller.wards, worker->caller.creds))
+		return op_refuse_unserved(&worker->op, "without CAP_SYS_PTRACE only with the effective ids as file-system ids", -EPERM);
 	error = name_objects(worker, &job);
 	if (!error)
 		error = run_or_queue(worker, &job);
@@ -305,6 +311,9 @@ static int take_rights(struct worker *worker, enum handler handler)
 	switch (handler) {
 	case HANDLER_PRCTL:
 	case HANDLER_SET_ID:
+		if (worker->all->config.wards && wards_by_ids(worker->all->config.wards))
+			return notify_caller_take(&worker->caller, false);
+		/* fall through */
 	case HANDLER_MMAP_LOW:
 	case HANDLER_UMASK:
 	case HANDLER_CLONE:

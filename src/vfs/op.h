@@ -47,6 +47,7 @@ struct errand {
 	 */
 	int error;
 	bool may_block;
+	bool ids; /* a change of ids: no object, the arguments are the caller's */
 	struct exec_plan *exec; /* execve: how it is verified and presented (malloc'ed, owned); else NULL */
 };
 

@@ -64,6 +64,7 @@ class Escape:
             del argv[at : at + 2]
         os.umask(0o022)
         self.runs = 0
+        self.before = []  # words before every command, as of capsh
         self.mine = True
         self.places = []
         self.base = tempfile.mkdtemp(prefix="escape-")
@@ -144,13 +145,13 @@ class Escape:
         self.places.append(Place("tmpfs", os.path.realpath(path)))
 
     def native(self, argv, **options):
-        return self._run([str(a) for a in argv], **options)
+        return self._run(self.before + [str(a) for a in argv], **options)
 
     def view(self, rules, argv, mediated=(), **options):
         """Run ARGV in a view of RULES. MEDIATED: calls (and how often at least) that the supervisor must have seen."""
         self.runs += 1
         stats = os.path.join(self.base, f"stats-{self.runs}")
-        command = [self.scrim, "run", "--stats", stats]
+        command = self.before + [self.scrim, "run", "--stats", stats]
         for rule in rules:
             command += ["-r", rule]
         result = self._run(command + ["--"] + [str(a) for a in argv], **options)

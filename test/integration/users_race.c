@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A drop of rights against calls in flight: users_race DIR ROUNDS, as root. DIR/secret is root's alone.
+ * A drop of rights against calls in flight: users_race DIR ROUNDS [fs], as root. DIR/secret is root's alone. fs: by the
+ * file-system id alone, so that no thread has several real, effective and saved ids; and nobody forks.
  *
  * Threads that change between root and another user, each with its own credentials, while others keep root's and their
  * children come and go. Whoever is not root at the moment must be refused by every call that takes a path, whoever is must
@@ -31,6 +32,7 @@
 static _Atomic unsigned refused, allowed, wrong;
 static _Atomic bool stop;
 static unsigned rounds;
+static bool by_fs;
 
 /* Each opens, changes or names something that only root may. Returns 0 or an errno. */
 static int attempt(unsigned which)
@@ -108,7 +110,8 @@ static int attempt(unsigned which)
 		close(fd);
 	return error;
 }
-#define ATTEMPTS 17
+/* The last one looks at effective ids. */
+#define ATTEMPTS (by_fs ? 16u : 17u)
 
 static void check(unsigned which, bool root, const char *who)
 {
@@ -129,7 +132,9 @@ static void *changer(void *argument)
 	for (unsigned i = 0; i < rounds; i++) {
 		bool root = (i + seed) % 2;
 		/* By the raw calls: this thread alone. With the effective id goes the file-system one. */
-		if (syscall(SYS_setresuid, -1, root ? 0 : OTHER, -1) < 0)
+		if (by_fs)
+			syscall(SYS_setfsuid, root ? 0 : OTHER);
+		else if (syscall(SYS_setresuid, -1, root ? 0 : OTHER, -1) < 0)
 			printf("setresuid: %s\n", strerror(errno));
 		check((i / 2 * 7 + seed) % ATTEMPTS, root, "changer");
 		check((i / 2 * 5 + seed) % ATTEMPTS, root, "changer");
@@ -188,7 +193,8 @@ int main(int argc, char **argv)
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
 	pthread_t threads[CHANGERS], others[2];
 
-	if (argc != 3 || chdir(argv[1]) < 0)
+	by_fs = argc == 4 && strcmp(argv[3], "fs") == 0;
+	if ((argc != 3 && !by_fs) || chdir(argv[1]) < 0)
 		return 2;
 	rounds = (unsigned)atoi(argv[2]);
 	setbuf(stdout, NULL);
@@ -201,7 +207,7 @@ int main(int argc, char **argv)
 	for (uintptr_t i = 0; i < CHANGERS; i++)
 		pthread_create(&threads[i], NULL, changer, (void *)i);
 	pthread_create(&others[0], NULL, keeper, NULL);
-	pthread_create(&others[1], NULL, parent, NULL);
+	pthread_create(&others[1], NULL, by_fs ? keeper : parent, NULL);
 	for (unsigned i = 0; i < CHANGERS; i++)
 		pthread_join(threads[i], NULL);
 	stop = true;

@@ -7,6 +7,8 @@
  * children and the programs they execute. Every line is a result; nothing in them depends on time or numbers of processes.
  *
  *   users_walk ids      says what an executed program has
+ *   users_walk DIR SEED WALKS whole   real, effective and saved ids are always changed together: what can be changed in a view
+ *                       without CAP_SYS_PTRACE
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +39,7 @@ static const unsigned ids[] = {0, 0, 1001, 1002, 65534};
 static const unsigned gids[] = {0, 1001, SHARED, 65534};
 static uint64_t state;
 static char self[4096];
+static bool whole;
 
 static unsigned roll(unsigned below)
 {
@@ -99,6 +102,14 @@ static long change_capabilities(void)
 	return syscall(SYS_capset, &header, data);
 }
 
+/* Of `setreuid`, `setresuid` and their like: with `whole` the one id for all. */
+static long set_ids(long nr, unsigned (*choose)(void))
+{
+	unsigned a = choose(), b = choose(), c = choose();
+
+	return whole ? syscall(nr, a, a, a) : syscall(nr, a, b, c);
+}
+
 static long change_groups(void)
 {
 	unsigned list[64];
@@ -124,16 +135,16 @@ static void change(void)
 		result = syscall(SYS_setuid, ids[roll(LEN(ids))]);
 		break;
 	case 1:
-		result = syscall(SYS_setreuid, an_id(), an_id());
+		result = set_ids(SYS_setreuid, an_id);
 		break;
 	case 2:
-		result = syscall(SYS_setresuid, an_id(), an_id(), an_id());
+		result = set_ids(SYS_setresuid, an_id);
 		break;
 	case 3:
 		result = syscall(SYS_setgid, gids[roll(LEN(gids))]);
 		break;
 	case 4:
-		result = syscall(SYS_setresgid, a_gid(), a_gid(), a_gid());
+		result = set_ids(SYS_setresgid, a_gid);
 		break;
 	case 5:
 		result = syscall(SYS_setfsuid, an_id());
@@ -288,13 +299,19 @@ static void try_others(void)
 	ssize_t n = fd < 0 ? -1 : read(fd, text, 16);
 	printf("kallsyms %s\n", n == 16 && memcmp(text, "0000000000000000", 16) == 0 ? "zeros" : n == 16 ? "told" : "none");
 	close(fd);
+	/* Without CAP_SYS_PTRACE a thread cannot look at its process where that has other ids. */
+	if (whole && gettid() != getpid())
+		return;
 	for (unsigned i = 0; i < 4; i++) {
 		static const char *const own[] = {"/proc/self/exe", "/proc/self/cwd", "/proc/self/fd/1", "/proc/1/exe"};
 		say("readlink", own[i], readlink(own[i], text, sizeof(text)) < 0 ? -1 : 0);
 	}
 	static const char *const own_files[] = {"/proc/self/environ", "/proc/self/maps", "/proc/self/fd", "/proc/self/status",
 						"/proc/1/environ", "/proc/self/auxv", "/proc/self/fd/1"};
-	for (unsigned i = 0; i < LEN(own_files); i++) {
+	/* Who has changed ids is not dumpable natively, and may not read these of its own. */
+	for (unsigned i = whole ? 2 : 0; i < LEN(own_files); i++) {
+		if (whole && strcmp(own_files[i], "/proc/self/auxv") == 0)
+			continue;
 		fd = open(own_files[i], O_RDONLY | O_CLOEXEC);
 		say("own", own_files[i], fd < 0 ? -1 : 0);
 		close(fd);
@@ -305,8 +322,14 @@ static void try_exec(void)
 {
 	static const char *const programs[] = {"exe755", "exe700", "exe711", "script", "closed/exe755"};
 	const char *program = programs[roll(LEN(programs))];
+	/* One that the supervisor may not read it cannot execute without CAP_SYS_PTRACE. */
+	if (whole && program == programs[2])
+		program = programs[0];
 	int status = 0;
 
+	/* Nor one with other file-system ids than its effective ones. */
+	if (whole && ((uid_t)syscall(SYS_setfsuid, -1) != geteuid() || (gid_t)syscall(SYS_setfsgid, -1) != getegid()))
+		return;
 	fflush(stdout);
 	pid_t pid = (pid_t)syscall(SYS_fork);
 	if (pid == 0) {
@@ -460,7 +483,8 @@ int main(int argc, char **argv)
 		say_ids("script");
 		return 0;
 	}
-	if (argc != 4 || readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || chdir(argv[1]) < 0)
+	whole = argc == 5 && strcmp(argv[4], "whole") == 0;
+	if ((argc != 4 && !whole) || readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || chdir(argv[1]) < 0)
 		return 2;
 	/* As everybody in a view has it: an exec gives no rights. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

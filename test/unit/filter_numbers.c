@@ -26,7 +26,6 @@
 #include "intercept/filter/syscalls.h"
 #include "intercept/steer/guard.h"
 
-#define NEEDS_END (NEEDS_CRYPT << 1)
 #define CODE_MAX BPF_MAXINSNS
 
 /* ---- libseccomp's program ---- */

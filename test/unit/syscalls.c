@@ -28,7 +28,6 @@ static const struct {
 #include "kernel_numbers.h"
 };
 
-#define NEEDS_END (NEEDS_CRYPT << 1)
 
 /* ---- The table ---- */
 

@@ -69,6 +69,14 @@ const struct screen_rule screen_rules[] = {
 	STEERED(SYS_connect, 0),
 	STEERED(SYS_bind, 0),
 	STEERED(SYS_sendmsg, NEEDS_HIDE | NEEDS_MASK),
+	STEERED(SYS_setuid, NEEDS_IDS),
+	STEERED(SYS_setgid, NEEDS_IDS),
+	STEERED(SYS_setreuid, NEEDS_IDS),
+	STEERED(SYS_setregid, NEEDS_IDS),
+	STEERED(SYS_setresuid, NEEDS_IDS),
+	STEERED(SYS_setresgid, NEEDS_IDS),
+	STEERED(SYS_setfsuid, NEEDS_IDS),
+	STEERED(SYS_setfsgid, NEEDS_IDS),
 	STEERED(GUARD_GATE_CALL, 0),
 
 	/*
@@ -109,7 +117,8 @@ const struct screen_rule screen_rules[] = {
 	RULE(SYS_pwritev2, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_ANY(5, RWF_SYNC_BITS)),
 	RULE(SYS_msync, NEEDS_CRYPT, SECCOMP_RET_USER_NOTIF, LOW_ANY(2, MS_SYNC)),
 
-	/* The supervisor must be able to read its callers: it remembers the flag instead. */
+	/* The supervisor must be able to read its callers: it remembers the flag instead, and sets it after a change of ids. */
+	RULE(SYS_prctl, NEEDS_IDS, SECCOMP_RET_TRACE | GUARD_TRACE_DATA, LOW_IS(0, PR_SET_DUMPABLE), FROM_GUARD),
 	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_SET_DUMPABLE)),
 	RULE(SYS_prctl, NEEDS_DUMPABLE, SECCOMP_RET_USER_NOTIF, LOW_IS(0, PR_GET_DUMPABLE)),
 	/*

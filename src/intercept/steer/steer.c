@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -275,8 +276,23 @@ static long run_messages(struct tracee *t, const struct steer_job *job, unsigned
 	return tracee_release(t, result) < 0 ? -ESRCH : result;
 }
 
+/* A change of ids. Whatever the result of one that succeeded (setfsuid(2) returns an id), the memory is dumpable then. */
+static long run_ids(struct tracee *t, const struct call *call)
+{
+	const struct call dumpable = {.nr = SYS_prctl, .args = {PR_SET_DUMPABLE, 1}, .ip = GUARD_CALL};
+	long result = 0, ignored = 0;
+
+	if (tracee_call(t, call, &result) < 0)
+		return -ESRCH;
+	if (result >= 0 && tracee_call(t, &dumpable, &ignored) < 0)
+		return -ESRCH;
+	return tracee_release(t, result) < 0 ? -ESRCH : result;
+}
+
 static long run(struct tracee *t, const struct steer_job *job, unsigned slot, const char *text, struct call *call)
 {
+	if (job->kind == STEER_IDS)
+		return run_ids(t, call);
 	if (job->kind == STEER_LEND)
 		return lend_run(t, job, slot);
 	if (job->kind == STEER_EXEC)
@@ -296,6 +312,12 @@ static void count(struct steer *steer, const struct steer_job *job, long result)
 		atomic_fetch_add_explicit(&steer->calls, 1, memory_order_relaxed);
 }
 
+static void tell_stage(const struct steer *steer, const struct steer_job *job, enum steer_stage stage)
+{
+	if (steer->config.stage)
+		steer->config.stage(job, stage, steer->config.userdata);
+}
+
 static void run_job(struct tracee *t, const struct steer_job *job)
 {
 	struct steer *steer = t->steer;
@@ -303,11 +325,13 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	char text[GUARD_SLOT_BYTES];
 	struct call call = {.nr = job->nr, .ip = GUARD_CALL};
 	memcpy(call.args, job->args, sizeof(call.args));
-	if (job->kind != STEER_LEND)
+	if (job->kind == STEER_CALL || job->kind == STEER_EXEC)
 		fill_slot(steer, job, slot, text, &call);
 
 	tracee_arm_deadline(t);
+	tell_stage(steer, job, STAGE_BEGINS);
 	long result = tracee_hold(t, &job->notif);
+	tell_stage(steer, job, STAGE_HELD);
 	if (result == 0) {
 		result = run(t, job, slot, text, &call);
 		count(steer, job, result);
@@ -316,6 +340,7 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 	} else {
 		count(steer, job, result);
 	}
+	tell_stage(steer, job, STAGE_ENDS);
 	tracee_disarm_deadline(t);
 	guard_release_slot(steer->config.guard, slot);
 	if (job->done)

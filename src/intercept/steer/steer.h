@@ -30,6 +30,14 @@ enum steer_kind {
 	STEER_CALL, /* run nr(args) with one argument pointing to the slot; its result is the caller's result */
 	STEER_EXEC, /* execve of an approved ELF file, verified and presented as the kernel would have */
 	STEER_LEND, /* send us the description of its descriptor `lent`, then make its own call anew (lend.c) */
+	STEER_IDS,  /* run nr(args), then be dumpable, which a change of ids has taken away */
+};
+
+/* What steer_config.stage is told. */
+enum steer_stage {
+	STAGE_BEGINS, /* the caller is about to be seized */
+	STAGE_HELD,   /* it is, or could not be: it is not looked at any more */
+	STAGE_ENDS,
 };
 
 enum steer_slot {
@@ -50,6 +58,7 @@ struct steer_job {
 	pid_t vault;
 	int vault_fd;
 	struct seccomp_notif notif; /* the held notification (id, pid = tid, data) */
+	void *who;	  /* for steer_config.stage: whom the caller is */
 	/* STEER_CALL and STEER_EXEC: */
 	int nr;		   /* system call to run */
 	uint64_t args[6];
@@ -84,6 +93,8 @@ struct steer_config {
 	 * not block.
 	 */
 	void (*executed)(pid_t tid, void *userdata);
+	/* In the steering thread, of each job: it may need other rights to trace its caller. May be NULL. */
+	void (*stage)(const struct steer_job *job, enum steer_stage stage, void *userdata);
 	void *userdata;
 	unsigned deadline_ms; /* a step that takes longer than this (and is not may_block) kills the caller; 0: 10000 */
 	bool counts_signals;  /* steer_stats.signals_held counts pending signals too, which takes two system calls a job */

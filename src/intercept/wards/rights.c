@@ -37,6 +37,9 @@ void rights_init(struct rights *rights, struct creds *own)
 		.own = own,
 		.can_setuid = has(own, CAP_SETUID),
 		.can_setgid = has(own, CAP_SETGID),
+		.by_ids = !has(own, CAP_SYS_PTRACE),
+		.ruid = own->ruid,
+		.rgid = own->rgid,
 		.euid = own->euid,
 		.fsuid = own->fsuid,
 		.egid = own->egid,
@@ -68,11 +71,12 @@ static int take_fs_id(long nr, uint32_t id)
 	return (uint32_t)syscall(nr, KEEP) == id ? 0 : -EPERM;
 }
 
-static int take_gids(struct rights *rights, gid_t egid, gid_t fsgid)
+static int take_gids(struct rights *rights, gid_t rgid, gid_t egid, gid_t fsgid)
 {
-	if (rights->can_setgid && egid != rights->egid) {
-		if (syscall(SYS_setresgid, KEEP, egid, KEEP) < 0)
+	if (rights->can_setgid && (egid != rights->egid || rgid != rights->rgid)) {
+		if (syscall(SYS_setresgid, rgid == rights->rgid ? KEEP : rgid, egid, KEEP) < 0)
 			return -errno;
+		rights->rgid = rgid;
 		rights->egid = rights->fsgid = egid;
 	}
 	if (fsgid != rights->fsgid) {
@@ -85,11 +89,12 @@ static int take_gids(struct rights *rights, gid_t egid, gid_t fsgid)
 	return 0;
 }
 
-static int take_uids(struct rights *rights, uid_t euid, uid_t fsuid)
+static int take_uids(struct rights *rights, uid_t ruid, uid_t euid, uid_t fsuid)
 {
-	if (rights->can_setuid && euid != rights->euid) {
-		if (syscall(SYS_setresuid, KEEP, euid, KEEP) < 0)
+	if (rights->can_setuid && (euid != rights->euid || ruid != rights->ruid)) {
+		if (syscall(SYS_setresuid, ruid == rights->ruid ? KEEP : ruid, euid, KEEP) < 0)
 			return -errno;
+		rights->ruid = ruid;
 		rights->euid = rights->fsuid = euid;
 	}
 	if (fsuid != rights->fsuid) {
@@ -106,9 +111,15 @@ static int take_uids(struct rights *rights, uid_t euid, uid_t fsuid)
 	return 0;
 }
 
+/* What a thread acts with, but for its groups. */
+struct part {
+	uid_t ruid, euid, fsuid;
+	gid_t rgid, egid, fsgid;
+	uint64_t effective;
+};
+
 /* Groups and gids first: they need what a change of the uid takes away. */
-static int become(struct rights *rights, struct creds *groups, uid_t euid, uid_t fsuid, gid_t egid, gid_t fsgid,
-		  uint64_t effective)
+static int become(struct rights *rights, struct creds *groups, const struct part *part)
 {
 	int error = set_effective(rights, rights->own->permitted);
 
@@ -116,14 +127,14 @@ static int become(struct rights *rights, struct creds *groups, uid_t euid, uid_t
 	if (!error)
 		error = take_groups(rights, groups);
 	if (!error)
-		error = take_gids(rights, egid, fsgid);
+		error = take_gids(rights, part->rgid, part->egid, part->fsgid);
 	if (!error)
-		error = take_uids(rights, euid, fsuid);
+		error = take_uids(rights, part->ruid, part->euid, part->fsuid);
 	if (!error)
-		error = set_effective(rights, effective);
+		error = set_effective(rights, part->effective);
 	if (error)
 		return error;
-	rights->lent = rights->effective = effective;
+	rights->lent = rights->effective = part->effective;
 	return 0;
 }
 
@@ -134,45 +145,84 @@ void rights_return(struct rights *rights)
 	if (!rights->away)
 		return;
 	/* Without its own rights the thread is of no use to anybody, and could harm. */
-	if (become(rights, own, own->euid, own->fsuid, own->egid, own->fsgid, own->effective) < 0)
+	if (become(rights, own,
+		   &(struct part){.ruid = own->ruid,
+				  .euid = own->euid,
+				  .fsuid = own->fsuid,
+				  .rgid = own->rgid,
+				  .egid = own->egid,
+				  .fsgid = own->fsgid,
+				  .effective = own->effective}) < 0)
 		abort();
 	rights->away = false;
 }
 
 int rights_take(struct rights *rights, struct creds *creds, bool real, bool fixup)
 {
-	uid_t euid = real ? creds->ruid : creds->euid, fsuid = real ? creds->ruid : creds->fsuid;
-	gid_t egid = real ? creds->rgid : creds->egid, fsgid = real ? creds->rgid : creds->fsgid;
-	uint64_t effective = creds->effective;
+	struct part part = {
+		.ruid = rights->by_ids ? creds->ruid : rights->ruid,
+		.euid = real ? creds->ruid : creds->euid,
+		.fsuid = real ? creds->ruid : creds->fsuid,
+		.rgid = rights->by_ids ? creds->rgid : rights->rgid,
+		.egid = real ? creds->rgid : creds->egid,
+		.fsgid = real ? creds->rgid : creds->fsgid,
+		.effective = creds->effective,
+	};
 	int error;
 
 	/* fs/open.c, access_override_creds() */
 	if (real && fixup)
-		effective = creds->ruid == 0 ? creds->permitted : 0;
+		part.effective = creds->ruid == 0 ? creds->permitted : 0;
 	/* The supervisor has all that was there at the start; what it has not it could not lend. */
-	effective &= rights->own->permitted;
-	if ((!rights->can_setuid || euid == rights->euid) && fsuid == rights->fsuid &&
-	    (!rights->can_setgid || egid == rights->egid) && fsgid == rights->fsgid && effective == rights->effective &&
+	part.effective &= rights->own->permitted;
+	if ((!rights->can_setuid || (part.euid == rights->euid && part.ruid == rights->ruid)) &&
+	    part.fsuid == rights->fsuid &&
+	    (!rights->can_setgid || (part.egid == rights->egid && part.rgid == rights->rgid)) &&
+	    part.fsgid == rights->fsgid && part.effective == rights->effective &&
 	    (!rights->can_setgid || creds_same_groups(creds, rights->groups)))
 		return 0;
 	rights->away = true;
-	error = become(rights, creds, euid, fsuid, egid, fsgid, effective);
+	error = become(rights, creds, &part);
 	if (error)
 		rights_return(rights);
 	return error;
 }
 
+/* Its file-system ids are what /proc/PID asks for; only a caller that has used setfsuid(2) has others than its real ones. */
+static void own_fs_ids(const struct rights *rights)
+{
+	if (rights->fsgid != rights->rgid)
+		syscall(SYS_setfsgid, rights->rgid);
+	if (rights->fsuid != rights->ruid)
+		syscall(SYS_setfsuid, rights->ruid);
+}
+
+static void lend_fs_ids(const struct rights *rights)
+{
+	if (rights->fsgid != rights->rgid && take_fs_id(SYS_setfsgid, rights->fsgid) < 0)
+		abort();
+	if (rights->fsuid != rights->ruid && take_fs_id(SYS_setfsuid, rights->fsuid) < 0)
+		abort();
+}
+
 void rights_own(struct rights *rights)
 {
-	if (rights->effective == rights->own->permitted)
-		return;
 	/* Too few rights to look at a caller: it gets that error. */
-	if (set_effective(rights, rights->own->permitted) == 0)
+	if (rights->effective != rights->own->permitted && set_effective(rights, rights->own->permitted) == 0)
 		rights->effective = rights->own->permitted;
+	if (rights->by_ids && rights->away)
+		own_fs_ids(rights);
 }
 
 void rights_lend(struct rights *rights)
 {
+	if (rights->by_ids && rights->away && (rights->fsuid != rights->ruid || rights->fsgid != rights->rgid)) {
+		lend_fs_ids(rights);
+		/* A change from root has taken some of them away, one to root has given some. */
+		if (set_effective(rights, rights->own->permitted) < 0)
+			abort();
+		rights->effective = rights->own->permitted;
+	}
 	if (rights->effective == rights->lent)
 		return;
 	if (set_effective(rights, rights->lent) < 0)

@@ -5,6 +5,10 @@
  * a file that is opened (f_cred: who may read kallsyms, write a uid_map, change a sysctl). Real and saved ids and the
  * permitted capabilities stay the supervisor's: by them the thread comes back, and nobody inside may signal it.
  *
+ * Without CAP_SYS_PTRACE (`by_ids`) the real ids are the caller's too: by these the kernel decides whether it may be
+ * looked at (kernel/ptrace.c, __ptrace_may_access()). Whoever inside has them may then signal the thread, as anybody may in
+ * a view of an ordinary user.
+ *
  * Raw system calls, since libc's change every thread. A failure on the way to fewer rights ends the supervisor: then
  * every mediated call is ENOSYS, and nobody is served with more than is his.
  */
@@ -18,6 +22,9 @@
 struct rights {
 	struct creds *own; /* what the supervisor started with; outlives it */
 	bool can_setuid, can_setgid; /* without: nobody inside can change these either */
+	bool by_ids;
+	uid_t ruid;
+	gid_t rgid;
 	uid_t euid, fsuid;
 	gid_t egid, fsgid;
 	uint64_t lent;		/* the caller's effective capabilities */
@@ -39,6 +46,9 @@ int rights_take(struct rights *rights, struct creds *creds, bool real, bool fixu
 /* The supervisor's own again, all of them. */
 void rights_return(struct rights *rights);
 
-/* The caller's ids with all of the supervisor's capabilities, until rights_lend(): to look at the caller itself. */
+/*
+ * The caller's ids (`by_ids`: its real ones for all of them) with all of the supervisor's capabilities, until
+ * rights_lend(): to look at the caller itself.
+ */
 void rights_own(struct rights *rights);
 void rights_lend(struct rights *rights);

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "intercept/notify.h"
@@ -18,6 +20,7 @@ struct wards {
 	bool fixup;   /* setuid semantics: ids and capabilities go together */
 	bool uniform; /* `own` has one uid and one gid */
 	_Atomic bool matter;
+	pthread_rwlock_t looks; /* without CAP_SYS_PTRACE: for reading by who looks at a caller, for writing around a change of ids */
 };
 
 static bool one_id(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
@@ -43,6 +46,7 @@ int wards_new(const struct wards_config *config, struct wards **ret)
 	if (!wards)
 		return -ENOMEM;
 	wards->config = *config;
+	pthread_rwlock_init(&wards->looks, NULL);
 	wards->fixup = securebits < 0 || !(securebits & SECBIT_NO_SETUID_FIXUP);
 	error = creds_read(config->proc_fd, 0, &wards->own);
 	if (!error)
@@ -147,9 +151,99 @@ void wards_changing(struct wards *wards, pid_t tid)
 	threads_forget(wards->config.threads, tid);
 }
 
-bool wards_may_change_ids(const struct wards *wards)
+bool wards_by_ids(const struct wards *wards)
 {
-	return wards->own->effective >> CAP_SYS_PTRACE & 1;
+	return !(wards->own->effective >> CAP_SYS_PTRACE & 1);
+}
+
+/* Calls that set ids: how many they name; with -1 for one that stays as it is. */
+static const struct {
+	int nr;
+	unsigned ids;
+	bool group;
+} id_calls[] = {
+	{SYS_setreuid, 2, false},
+	{SYS_setregid, 2, true},
+	{SYS_setresuid, 3, false},
+	{SYS_setresgid, 3, true},
+};
+
+/* kernel/sys.c: what the real, effective and saved ids of who has but one are after a call that it may make. */
+static bool stays_uniform(uint32_t id, unsigned ids, const uint64_t args[6])
+{
+	uint32_t after[3] = {id, id, id};
+
+	for (unsigned i = 0; i < ids; i++)
+		if ((uint32_t)args[i] != UINT32_MAX)
+			after[i] = (uint32_t)args[i];
+	/* setreuid(2): the saved one follows where the real one is named, or the effective one becomes another than that was. */
+	if (ids == 2 && ((uint32_t)args[0] != UINT32_MAX || after[1] != id))
+		after[2] = after[1];
+	return after[0] == after[1] && after[0] == after[2];
+}
+
+bool wards_may_change_ids(const struct wards *wards, const struct creds *creds, int nr, const uint64_t args[6])
+{
+	const struct creds *has = creds ? creds : wards->own;
+
+	if (!wards_by_ids(wards))
+		return true;
+	if (!wards->uniform)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(id_calls); i++)
+		if (id_calls[i].nr == nr)
+			return stays_uniform(id_calls[i].group ? has->egid : has->euid, id_calls[i].ids, args);
+	/* setuid(2) sets all, or none that were others; setfsuid(2) one that nobody asks who looks at a process. */
+	return true;
+}
+
+bool wards_may_execute(const struct wards *wards, const struct creds *creds)
+{
+	return !wards_by_ids(wards) || (creds->fsuid == creds->euid && creds->fsgid == creds->egid);
+}
+
+void wards_begin_look(struct wards *wards)
+{
+	if (wards && wards_by_ids(wards))
+		pthread_rwlock_rdlock(&wards->looks);
+}
+
+void wards_end_look(struct wards *wards)
+{
+	if (wards && wards_by_ids(wards))
+		pthread_rwlock_unlock(&wards->looks);
+}
+
+void wards_begin_change(struct wards *wards)
+{
+	if (wards && wards_by_ids(wards))
+		pthread_rwlock_wrlock(&wards->looks);
+}
+
+void wards_end_change(struct wards *wards)
+{
+	wards_end_look(wards);
+}
+
+/* Of the calling thread, while it traces: apart from what a worker has, which is its own again meanwhile. */
+static _Thread_local struct rights tracing;
+
+void wards_take_to_trace(struct wards *wards, struct creds *creds)
+{
+	if (!wards || !creds || !wards_by_ids(wards))
+		return;
+	if (!tracing.own)
+		rights_init(&tracing, wards->own);
+	/* Where it cannot be had the caller cannot be seized, and is told so. */
+	if (rights_take(&tracing, creds, false, wards->fixup) == 0)
+		rights_own(&tracing);
+}
+
+void wards_return_traced(struct wards *wards, struct creds *creds)
+{
+	if (!wards || !creds || !wards_by_ids(wards))
+		return;
+	rights_return(&tracing);
 }
 
 bool wards_may_set_securebits(const struct wards *wards, unsigned long bits)

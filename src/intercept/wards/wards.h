@@ -62,9 +62,30 @@ void wards_end(struct wards *wards);
 void wards_changing(struct wards *wards, pid_t tid);
 
 /*
- * May ids be changed inside? Not without CAP_SYS_PTRACE: the supervisor could not look at a process that has changed its
- * ids until it executes.
+ * Without CAP_SYS_PTRACE, as in many containers, the supervisor can look at a caller only with the caller's own real ids,
+ * only if that has one uid and one gid, and only while it is dumpable, which a change of ids takes away (kernel/cred.c,
+ * commit_creds()). So calls that change ids are steered, and the caller made dumpable again before it goes on; those that
+ * would leave it with several ids are refused.
  */
-bool wards_may_change_ids(const struct wards *wards);
+bool wards_by_ids(const struct wards *wards);
+/* May a caller with CREDS (NULL: the supervisor's own) make the call NR that changes ids? */
+bool wards_may_change_ids(const struct wards *wards, const struct creds *creds, int nr, const uint64_t args[6]);
+/* Or execute a program: one whose file-system ids are not its effective ones would not be dumpable after it. */
+bool wards_may_execute(const struct wards *wards, const struct creds *creds);
+/*
+ * Around looks at callers, which a change of ids by another thread of the same memory would make fail: short, they nest
+ * not. Nothing to do with CAP_SYS_PTRACE.
+ */
+void wards_begin_look(struct wards *wards);
+void wards_end_look(struct wards *wards);
+/* The same around the change. */
+void wards_begin_change(struct wards *wards);
+void wards_end_change(struct wards *wards);
+/*
+ * For a thread of the supervisor's that has all its own rights: those to trace a caller with CREDS, and its own again. With
+ * CAP_SYS_PTRACE, and for CREDS NULL, nothing to do.
+ */
+void wards_take_to_trace(struct wards *wards, struct creds *creds);
+void wards_return_traced(struct wards *wards, struct creds *creds);
 /* May securebits be set to BITS? All but for turning SECBIT_NO_SETUID_FIXUP, which nobody else can see. */
 bool wards_may_set_securebits(const struct wards *wards, unsigned long bits);
