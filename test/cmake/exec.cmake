@@ -4,8 +4,10 @@ scrim_unit(script SOURCES unit/native_exec.c LINK scrim_proc)
 scrim_unit(binfmt_misc LINK scrim_proc)
 scrim_unit(vfs_exec SOURCES unit/native_exec.c unit/fake_caller.c unit/view_fixture.c
   ${CMAKE_SOURCE_DIR}/src/intercept/handlers_exec.c LINK scrim_vfs)
-scrim_unit(vfs_socket SOURCES unit/fake_caller.c unit/view_fixture.c
-  ${CMAKE_SOURCE_DIR}/src/intercept/handlers_socket.c LINK scrim_vfs)
+foreach(subject socket send)
+  scrim_unit(vfs_${subject} SOURCES unit/socket_stand.c unit/fake_caller.c unit/view_fixture.c
+    ${CMAKE_SOURCE_DIR}/src/intercept/handlers_socket.c LINK scrim_vfs)
+endforeach()
 # Registered binary formats, in a user namespace of their own, inside against outside.
 if(TARGET scrim)
   add_executable(binfmt_space integration/binfmt_space.c)

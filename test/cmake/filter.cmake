@@ -19,6 +19,8 @@ foreach(subject calls requirements)
   scrim_test(integration.filter_${subject} filter_${subject})
   set_tests_properties(integration.filter_${subject} PROPERTIES LABELS integration TIMEOUT 900)
 endforeach()
+# filter_calls becomes one itself.
+scrim_as_user(integration.filter_requirements integration 300 filter_requirements)
 target_link_libraries(filter_requirements PRIVATE PkgConfig::SECCOMP)
 target_compile_definitions(filter_requirements PRIVATE SCRIM_PROGRAM="$<TARGET_FILE:scrim>")
 add_dependencies(filter_requirements scrim)

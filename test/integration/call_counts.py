@@ -4,7 +4,9 @@
 A guard against regressions that no time can be (machines and their load differ). Who makes a call cheaper writes the
 new number down; who has to make one dearer does so too, and says why in the commit.
 
-Usage: call_counts.py [--show] SCRIM BENCH_COUNT BENCH_CALLS
+With --user: the view is an ordinary user's, and we are root.
+
+Usage: call_counts.py [--show] [--user] SCRIM BENCH_COUNT BENCH_CALLS
 """
 import json
 import os
@@ -13,6 +15,10 @@ import sys
 import tempfile
 
 TURNS = 20
+USER = "--user" in sys.argv
+# An ordinary user, asserted.
+AS_USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c",
+           'test "$(id -u)" = 65534 && exec "$@"', "sh"] if USER else []
 # Calls of the worker that serves, from RECV on; and of the threads that steer. For each turn of bench_calls' rows.
 LIMITS = {
     "open_close": (8, 0),
@@ -52,7 +58,9 @@ def measure(scrim, count, calls):
         secret = os.path.join(work, "secret")
         with open(secret, "w", encoding="utf-8") as f:
             f.write("x")
-        result = subprocess.run([count, str(TURNS), ",".join(LIMITS), scrim, "run", "--log", "/dev/null", "--hide", secret,
+        if USER:
+            os.chown(work, 65534, 65534)
+        result = subprocess.run([count, str(TURNS), ",".join(LIMITS), *AS_USER, scrim, "run", "--log", "/dev/null", "--hide", secret,
                                  "--", calls, work], stdout=subprocess.PIPE, timeout=240, check=True)
     return json.loads(result.stdout)
 
@@ -70,7 +78,7 @@ def complaints(rows):
 
 
 def main():
-    arguments = sys.argv[1:]
+    arguments = [a for a in sys.argv[1:] if a != "--user"]
     show = arguments[0] == "--show"
     rows = measure(*arguments[show:])
     if show:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The supervisor's memory and descriptors stay what they are over many calls and processes, with few rules and many.
 
-30,000 opens and 300 processes; with SCRIM_SOAK=1 a million and 10,000.
+30,000 opens and 300 processes; with --user, the view of an ordinary user, 6,000 and 60; with SCRIM_SOAK=1 a million and
+10,000.
 
-Usage: memory_flat.py SCRIM BENCH_CALLS
+Usage: memory_flat.py [--user] SCRIM BENCH_CALLS
 """
 import json
 import os
@@ -12,7 +13,11 @@ import sys
 import tempfile
 
 SOAK = os.environ.get("SCRIM_SOAK") == "1"
-OPENS, PROCESSES = (1_000_000, 10_000) if SOAK else (30_000, 300)
+USER = "--user" in sys.argv
+OPENS, PROCESSES = (1_000_000, 10_000) if SOAK else (6_000, 60) if USER else (30_000, 300)
+# An ordinary user, asserted.
+AS_USER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c",
+           'test "$(id -u)" = 65534 && exec "$@"', "sh"] if USER else []
 STEPS = 5
 LIMIT_KIB = 16 * 1024
 # Nothing may grow with the number of calls. How many workers there are depends on how busy the machine is; each has
@@ -30,7 +35,7 @@ class Run:
         policy = os.path.join(work, "policy")
         with open(policy, "w", encoding="utf-8") as f:
             f.writelines(rules)
-        self.process = subprocess.Popen([scrim, "run", "--log", "/dev/null", "--stats", self.stats, "-c", policy, "--",
+        self.process = subprocess.Popen([*AS_USER, scrim, "run", "--log", "/dev/null", "--stats", self.stats, "-c", policy, "--",
                                          calls, work], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n", "it did not start"
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
@@ -57,6 +62,8 @@ class Run:
 
 def check(name, scrim, calls, rules):
     with tempfile.TemporaryDirectory(prefix="scrim-memory-") as work:
+        if USER:
+            os.chown(work, 65534, 65534)
         run = Run(scrim, calls, work, [rule.format(work=work) for rule in rules])
         # Every worker that four threads bring, every path through the code.
         for kind in OTHERS + ("fork_exec", "open_close"):
@@ -82,7 +89,7 @@ def check(name, scrim, calls, rules):
 
 
 def main():
-    scrim, calls = sys.argv[1:]
+    scrim, calls = [a for a in sys.argv[1:] if a != "--user"]
     check("one rule", scrim, calls, ["hide {work}/secret\n"])
     many = [f"hide {{work}}/secrets/{n % 100:02}/key-{n:05}\n" for n in range(10_000)]
     many += [f"hide {{work}}/*/private-{n:03}/**/*.key{n}\n" for n in range(100)]
