@@ -311,9 +311,11 @@ static int take_rights(struct worker *worker, enum handler handler)
 	switch (handler) {
 	case HANDLER_PRCTL:
 	case HANDLER_SET_ID:
+		/* Of what is dumpable, and of its ids, more can be told as the caller. */
 		if (worker->all->config.wards && wards_by_ids(worker->all->config.wards))
 			return notify_caller_take(&worker->caller, false);
-		/* fall through */
+		notify_caller_return(&worker->caller);
+		return 0;
 	case HANDLER_MMAP_LOW:
 	case HANDLER_UMASK:
 	case HANDLER_CLONE:

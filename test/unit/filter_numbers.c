@@ -111,6 +111,9 @@ static void test_same_as_libseccomp(void **state)
 	for (unsigned needs = 0; needs < NEEDS_END; needs++) {
 		struct sock_fprog *program = NULL;
 		struct errmsg msg = {0};
+		/* No view has that without the two, nor the two without it. */
+		if (!(needs & NEEDS_IDS) != ((needs & (NEEDS_ROOT | NEEDS_DUMPABLE)) != (NEEDS_ROOT | NEEDS_DUMPABLE)))
+			continue;
 		assert_int_equal(filter_build(needs, &program, &msg), 0);
 		/* The rules that look at arguments stand before both. */
 		int len = prologue_assemble(screen_rules, screen_rules_len, needs, reference, CODE_MAX);
