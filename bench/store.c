@@ -39,7 +39,7 @@ static const struct row {
 	{"decrypt", {{"bare", decrypt_bare}, {"store", decrypt_store}, {"store 2 threads", decrypt_store_2},
 		     {"bare 2 threads", decrypt_bare_2}}},
 	{"read", {{"plain", read_plain}, {"store", read_store}}},
-	{"commit", {{"plain", commit_plain}, {"store", commit_store}}},
+	{"commit", {{"plain", commit_plain}, {"store", commit_store}, {"plain, as many places", commit_places}}},
 	{"create", {{"plain", create_plain}, {"store", create_store}}},
 	/* For directories of other programs. */
 	{"copy_plain", {{"plain", copy_plain}}},

@@ -58,6 +58,7 @@ double copy_plain(struct bench *b);
 double read_plain(struct bench *b);
 double read_store(struct bench *b);
 double commit_plain(struct bench *b);
+double commit_places(struct bench *b);
 double commit_store(struct bench *b);
 double create_plain(struct bench *b);
 double create_store(struct bench *b);

@@ -93,25 +93,56 @@ double commit_store(struct bench *b)
 	return took;
 }
 
-/* As many bytes as a commit writes, in one piece at some place. */
-double commit_plain(struct bench *b)
+static uint8_t overwritten[256 << 10];
+
+/* A plain file of which as many bytes are overwritten as a commit writes. */
+static int open_copy(struct bench *b, uint64_t *ret_len)
 {
-	static uint8_t bytes[256 << 10];
 	static int fd = -1;
 	uint64_t len = commits > 0 ? commit_bytes / commits : 28 << 10;
-	double start;
 
-	len = len < sizeof(bytes) ? len : sizeof(bytes);
 	if (fd < 0) {
 		copy_plain(b);
 		fd = (int)must_call(open(path_of(b, "copy"), O_RDWR | O_CLOEXEC), "copy");
 	}
-	start = now();
-	for (uint64_t i = 0; i < b->count; i++) {
-		uint64_t at = place(b);
+	*ret_len = len < sizeof(overwritten) ? len : sizeof(overwritten);
+	return fd;
+}
 
-		memcpy(bytes, &i, sizeof(i));
-		must_call(pwrite(fd, bytes, len, (off_t)(at + len <= b->size ? at : 0)), "write");
+static void overwrite(struct bench *b, int fd, uint64_t len, uint64_t at)
+{
+	must_call(pwrite(fd, overwritten, len, (off_t)(at + len <= b->size ? at : 0)), "write");
+}
+
+/* In one piece at some place. */
+double commit_plain(struct bench *b)
+{
+	uint64_t len;
+	int fd = open_copy(b, &len);
+	double start = now();
+
+	for (uint64_t i = 0; i < b->count; i++) {
+		memcpy(overwritten, &i, sizeof(i));
+		overwrite(b, fd, len, place(b));
+		must_call(fdatasync(fd), "fdatasync");
+	}
+	return (now() - start) / (double)b->count;
+}
+
+/* In as many places as a commit: a chunk somewhere, nodes among others, one of two slots. */
+double commit_places(struct bench *b)
+{
+	uint64_t chunk = UINT64_C(1) << (b->layout.chunk_shift ? b->layout.chunk_shift : 14);
+	uint64_t slot = UINT64_C(1) << (b->layout.slot_shift ? b->layout.slot_shift : 12), zone = b->size / 128, len;
+	int fd = open_copy(b, &len);
+	double start = now();
+
+	for (uint64_t i = 0; i < b->count; i++) {
+		memcpy(overwritten, &i, sizeof(i));
+		overwrite(b, fd, chunk, place(b));
+		if (len > chunk + slot)
+			overwrite(b, fd, len - chunk - slot, 2 * slot + place(b) % zone);
+		overwrite(b, fd, slot, i % 2 * slot);
 		must_call(fdatasync(fd), "fdatasync");
 	}
 	return (now() - start) / (double)b->count;

@@ -7,6 +7,7 @@
 
 #define MIN_SLOTS 12
 #define MAX_SLOTS 64
+#define ONCE      8 /* clean chunks that were used once are kept: few, so that the processor has their memory at hand */
 #define RENEWED   10 /* chunks that are written anew together */
 
 struct chunk *chunk_find(struct store *s, uint64_t index)
@@ -56,23 +57,39 @@ static int make_slots(struct store *s)
 	return 0;
 }
 
-/* A place for one more: a free one, else the one not used for longest, clean ones first. */
+/* Where one more may stand: in the place of one that was used once, in a free one, or of the one not used for longest. */
+static struct chunk *choose_place(const struct store *s)
+{
+	struct chunk *unused = NULL, *once = NULL, *oldest = NULL;
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < s->chunk_slots; i++) {
+		struct chunk *c = &s->chunks[i];
+
+		if (!c->used) {
+			unused = unused ? unused : c;
+			continue;
+		}
+		if (c->dirty)
+			continue;
+		if (!oldest || c->stamp < oldest->stamp)
+			oldest = c;
+		if (c->again)
+			continue;
+		count++;
+		if (!once || c->stamp < once->stamp)
+			once = c;
+	}
+	return count >= ONCE ? once : unused ? unused : oldest;
+}
+
+/* A place for one more. */
 static int find_place(struct store *s, struct chunk **ret_chunk)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
-		struct chunk *best = NULL;
+		struct chunk *best = choose_place(s);
 		int r;
 
-		for (uint32_t i = 0; i < s->chunk_slots; i++) {
-			struct chunk *c = &s->chunks[i];
-
-			if (!c->used) {
-				best = c;
-				break;
-			}
-			if (!c->dirty && (!best || c->stamp < best->stamp))
-				best = c;
-		}
 		if (best) {
 			if (!best->bytes)
 				best->bytes = malloc(s->chunk_size);
@@ -131,6 +148,8 @@ int chunk_load(struct store *s, uint64_t index, bool make, struct chunk **ret_ch
 			r = fill(s, c, index, &e);
 		if (r < 0)
 			return r;
+	} else {
+		c->again = true;
 	}
 	c->stamp = ++s->clock;
 	*ret_chunk = c;
@@ -250,6 +269,8 @@ static int read_within(struct store *s, uint64_t index, size_t at, size_t n, uin
 			return r;
 		}
 	}
+	if (c)
+		c->again = true;
 	r = c ? 0 : chunk_load(s, index, false, &c);
 	if (r < 0)
 		return r;

@@ -37,11 +37,13 @@
 struct node {
 	struct node *parent;           /* NULL: the root */
 	struct node *next;             /* in its hash bucket */
-	struct node *newer, *older;    /* by last use */
+	struct node *newer, *older;    /* by when it came, or was spared last */
+	struct node *next_dirty, **dirty_at;
 	uint64_t index;
 	uint32_t children;
 	uint8_t level; /* 1: its entries are chunks */
 	bool dirty;
+	bool used;     /* since it came or was spared: spared once more (a list by last use would touch three nodes at each) */
 	uint8_t bytes[FORMAT_PAGE];
 };
 
@@ -51,6 +53,7 @@ struct chunk {
 	uint64_t stamp; /* of the last use */
 	uint32_t len;   /* 0 and dirty: becomes a hole */
 	bool used, dirty;
+	bool again; /* used more than once */
 	uint8_t *bytes;
 };
 
@@ -114,7 +117,9 @@ struct store {
 	struct node **buckets;
 	struct node *newest, *oldest;
 	uint32_t node_count, node_limit;
+	struct node *dirty;     /* DIRTY_NODES of them */
 	uint32_t dirty_nodes;
+	struct node *spare;     /* the memory of one that is gone, for the next one */
 	uint8_t *node_room;     /* of STORE_NODE_BATCH pages; made when first needed */
 
 	/* Chunks in memory. */

@@ -58,7 +58,7 @@ static int file_punch(void *handle, uint64_t offset, uint64_t len)
 		       0;
 }
 
-/* Only folios that lie within the range are dropped (mm/truncate.c, mapping_try_invalidate()): so it has the size of the largest. */
+/* Only folios that lie within the range are dropped (mm/truncate.c, mapping_try_invalidate()): so it is the largest one's. */
 static int file_drop_cache(void *handle, uint64_t len)
 {
 	bool all = len > LARGEST_FOLIO || sysconf(_SC_PAGESIZE) > FORMAT_PAGE;

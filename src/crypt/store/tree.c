@@ -6,7 +6,7 @@
 
 #include "crypt/store/internal.h"
 
-#define BUCKETS 1024
+#define BUCKETS 2048
 #define FANOUT  FORMAT_NODE_ENTRIES
 
 uint64_t tree_span(unsigned level)
@@ -21,7 +21,7 @@ uint64_t tree_span(unsigned level)
 
 static struct node **bucket(struct store *s, uint8_t level, uint64_t index)
 {
-	return &s->buckets[(index * 0x9E3779B97F4A7C15 + level) >> 54 & (BUCKETS - 1)];
+	return &s->buckets[(index * 0x9E3779B97F4A7C15 + level) >> 53 & (BUCKETS - 1)];
 }
 
 static struct node *find(struct store *s, uint8_t level, uint64_t index)
@@ -53,14 +53,24 @@ static void make_dirty(struct store *s, struct node *n)
 	s->changed = true;
 	for (; n && !n->dirty; n = n->parent) {
 		n->dirty = true;
+		n->next_dirty = s->dirty;
+		n->dirty_at = &s->dirty;
+		if (s->dirty)
+			s->dirty->dirty_at = &n->next_dirty;
+		s->dirty = n;
 		s->dirty_nodes++;
 	}
 }
 
 static void make_clean(struct store *s, struct node *n)
 {
-	s->dirty_nodes -= n->dirty;
+	if (!n->dirty)
+		return;
+	*n->dirty_at = n->next_dirty;
+	if (n->next_dirty)
+		n->next_dirty->dirty_at = n->dirty_at;
 	n->dirty = false;
+	s->dirty_nodes--;
 }
 
 static void forget(struct store *s, struct node *n)
@@ -75,7 +85,8 @@ static void forget(struct store *s, struct node *n)
 	if (n->parent)
 		n->parent->children--;
 	s->node_count--;
-	free(n);
+	free(s->spare);
+	s->spare = n;
 }
 
 void tree_forget(struct store *s)
@@ -86,7 +97,8 @@ void tree_forget(struct store *s)
 		s->newest = n->older;
 		free(n);
 	}
-	s->oldest = NULL;
+	free(TAKE_PTR(s->spare));
+	s->oldest = s->dirty = NULL;
 	s->node_count = s->dirty_nodes = 0;
 	if (s->buckets)
 		memset(s->buckets, 0, BUCKETS * sizeof(struct node *));
@@ -168,13 +180,23 @@ static int write_nodes(struct store *s, struct node *const *nodes, unsigned coun
 	return r;
 }
 
-/* Make room for one more. Only nodes without children in memory can go; there always are some, since the height is small. */
+/*
+ * Make room for one more: the oldest that has not been used since it was spared. Only nodes without children in memory can
+ * go; there always are some, since the height is small.
+ */
 static int evict(struct store *s)
 {
 	struct node *n = s->oldest;
 
-	while (n && n->children > 0)
-		n = n->newer;
+	for (struct node *newer; n && (n->used || n->children > 0); n = newer) {
+		newer = n->newer;
+		if (!n->used)
+			continue;
+		n->used = false;
+		unlink_use(s, n);
+		link_use(s, n);
+		newer = newer ? newer : n;
+	}
 	if (!n)
 		return -ENOMEM;
 	if (n->dirty) {
@@ -193,9 +215,10 @@ static struct node *insert(struct store *s, struct node *parent, uint8_t level, 
 
 	if (!s->buckets)
 		s->buckets = calloc(BUCKETS, sizeof(struct node *));
-	n = s->buckets ? calloc(1, sizeof(*n)) : NULL;
+	n = !s->buckets ? NULL : s->spare ? TAKE_PTR(s->spare) : malloc(sizeof(*n));
 	if (!n)
 		return NULL;
+	memset(n, 0, offsetof(struct node, bytes));
 	n->level = level;
 	n->index = index;
 	n->parent = parent;
@@ -220,8 +243,7 @@ static int node_below(struct store *s, struct node *parent, uint8_t level, uint6
 	int r;
 
 	if (n) {
-		unlink_use(s, n);
-		link_use(s, n);
+		n->used = true;
 		*ret_node = n;
 		return 0;
 	}
@@ -241,6 +263,7 @@ static int node_below(struct store *s, struct node *parent, uint8_t level, uint6
 	if (!n)
 		return -ENOMEM;
 	if (e.page == 0) {
+		memset(n->bytes, 0, sizeof(n->bytes));
 		make_dirty(s, n);
 	} else {
 		r = e.len == FORMAT_PAGE ? page_read(s, KIND_NODE, level, index, &e, n->bytes) : -EBADMSG;
@@ -326,6 +349,7 @@ static int grow(struct store *s)
 	n = insert(s, NULL, s->meta.height + 1, 0);
 	if (!n)
 		return -ENOMEM;
+	memset(n->bytes, 0, sizeof(n->bytes));
 	for (unsigned i = 0; i < s->slot->root_entries; i++) {
 		struct node *child = s->meta.height > 0 ? find(s, s->meta.height, i) : NULL;
 
@@ -440,10 +464,8 @@ int tree_flush(struct store *s)
 	struct node *dirty[STORE_MAX_NODES];
 	unsigned n = 0;
 
-	/* What is dirty has been used of late. */
-	for (struct node *at = s->newest; at && n < s->dirty_nodes; at = at->older)
-		if (at->dirty)
-			dirty[n++] = at;
+	for (struct node *at = s->dirty; at; at = at->next_dirty)
+		dirty[n++] = at;
 	qsort(dirty, n, sizeof(dirty[0]), by_level);
 	return write_nodes(s, dirty, n);
 }
