@@ -10,17 +10,20 @@
 
 #include "vfs/vnode/internal.h"
 
-#define WINDOW (256u << 10) /* bytes that are looked at at once; a multiple of any chunk */
-#define BULK   4	    /* so many chunks in a row are left to the threads of the crew */
+#define WINDOW (256u << 10) /* bytes that a thread looks at at once; a multiple of any chunk */
+#define MANY   512u	    /* chunks that the threads of the crew hash before what has changed of them is written */
+#define AHEAD  (8u << 20)   /* bytes that are worth being written before a commit asks for them */
 
 /* A walk over the chunks of the plaintext. */
 struct scan {
 	struct vnode *v;
 	uint64_t size, chunk;
-	uint8_t *bytes;
-	size_t room;
+	uint8_t *bytes[CREW_MAX];
+	size_t room;        /* of each */
 	bool write;         /* else the store has it all: only hashes are made */
 	uint64_t run, runs; /* changed chunks in a row that wait: first and how many */
+	uint64_t first, end; /* chunks that are hashed now */
+	struct vnode_hash hashes[MANY];
 };
 
 void changes_forget(struct vnode *v)
@@ -89,15 +92,11 @@ static int write_run(struct scan *s)
 	return n < 0 ? (int)n : 0;
 }
 
-/* The chunk INDEX, LEN bytes at BYTES. */
-static int see_data(struct scan *s, uint64_t index, const uint8_t *bytes, size_t len)
+static int see_hash(struct scan *s, uint64_t index, const struct vnode_hash *hash)
 {
-	struct vnode_hash hash;
-	int error = hasher_hash(s->v->all->hasher, bytes, len, &hash);
+	int error = 0;
 
-	if (error < 0)
-		return error;
-	if (s->write && memcmp(&hash, &s->v->hashes[index], sizeof(hash)) != 0) {
+	if (s->write && memcmp(hash, &s->v->hashes[index], sizeof(*hash)) != 0) {
 		if (s->runs && s->run + s->runs == index) {
 			s->runs++;
 		} else {
@@ -107,7 +106,7 @@ static int see_data(struct scan *s, uint64_t index, const uint8_t *bytes, size_t
 		}
 	}
 	if (error == 0)
-		s->v->hashes[index] = hash;
+		s->v->hashes[index] = *hash;
 	return error;
 }
 
@@ -128,41 +127,58 @@ static int see_hole(struct scan *s, uint64_t first, uint64_t end)
 	return 0;
 }
 
-/* Chunks FIRST to END, in which there is data. */
-static int see_some(struct scan *s, uint64_t first, uint64_t end)
+/* A part of what is hashed now: as many chunks as a thread's buffer has room for. */
+static int hash_part(void *data, unsigned worker, uint64_t part)
 {
-	while (first < end) {
-		uint64_t n = s->room / s->chunk < end - first ? s->room / s->chunk : end - first;
-		uint64_t from = first * s->chunk, len = n * s->chunk;
-		ssize_t got;
+	struct scan *s = data;
+	uint64_t each = s->room / s->chunk, first = s->first + part * each, from = first * s->chunk;
+	uint64_t n = s->end - first < each ? s->end - first : each, len = n * s->chunk;
+	uint8_t *bytes = s->bytes[worker];
+	ssize_t got;
 
-		if (len > s->size - from)
-			len = s->size - from;
-		got = s->v->backing->read(s->v, s->bytes, len, from);
-		if (got < 0)
-			return (int)got;
-		memset(s->bytes + got, 0, len - (size_t)got);
-		for (uint64_t i = 0; i < n; i++) {
-			int error = see_data(s, first + i, s->bytes + i * s->chunk, chunk_len(s, first + i));
+	if (len > s->size - from)
+		len = s->size - from;
+	got = s->v->backing->read(s->v, bytes, len, from);
+	if (got < 0)
+		return (int)got;
+	memset(bytes + got, 0, len - (size_t)got);
+	for (uint64_t i = 0; i < n; i++) {
+		int error = hasher_hash(s->v->all->hasher, bytes + i * s->chunk, chunk_len(s, first + i),
+					&s->hashes[first - s->first + i]);
 
-			if (error < 0)
-				return error;
-		}
-		/* Before the buffer is used again, and in order. */
-		if (s->runs) {
-			int error = write_run(s);
-
-			if (error < 0)
-				return error;
-		}
-		first += n;
+		if (error < 0)
+			return error;
 	}
 	return 0;
 }
 
-static int walk(struct scan *s)
+/* Chunks FIRST to END, in which there is data. */
+static int see_some(struct scan *s, uint64_t first, uint64_t end)
 {
-	uint64_t count = (s->size + s->chunk - 1) / s->chunk, next = 0;
+	uint64_t each = s->room / s->chunk;
+
+	while (first < end) {
+		int error;
+
+		s->first = first;
+		s->end = end - first < MANY ? end : first + MANY;
+		error = crew_run(s->v->all->crew, (s->end - s->first + each - 1) / each, hash_part, s);
+		for (uint64_t i = s->first; error == 0 && i < s->end; i++)
+			error = see_hash(s, i, &s->hashes[i - s->first]);
+		/* What was hashed is written before more is: the two are near each other in time and memory. */
+		if (error == 0)
+			error = write_run(s);
+		if (error < 0)
+			return error;
+		first = s->end;
+	}
+	return 0;
+}
+
+/* From chunk NEXT on. */
+static int walk(struct scan *s, uint64_t next)
+{
+	uint64_t count = (s->size + s->chunk - 1) / s->chunk;
 
 	while (next < count) {
 		uint64_t from, to, first, end;
@@ -186,34 +202,62 @@ static int walk(struct scan *s)
 	return see_hole(s, next, count);
 }
 
-static int scan(struct vnode *v, uint64_t size, bool write)
+static void scan_free(struct scan *s)
 {
-	struct scan s = {.v = v, .size = size, .write = write};
+	for (size_t i = 0; i < CREW_MAX; i++)
+		free(s->bytes[i]);
+	free(s);
+}
+
+static int scan_new(struct vnode *v, uint64_t size, bool write, struct scan **ret)
+{
+	struct scan *s = calloc(1, sizeof(*s));
 	struct store_info info;
 	uint64_t count;
-	int error;
+	unsigned threads;
 
+	if (!s)
+		return -ENOMEM;
 	store_get_info(v->store, &info);
-	s.chunk = UINT64_C(1) << info.chunk_shift;
-	count = (size + s.chunk - 1) / s.chunk;
-	error = set_count(v, count);
+	*s = (struct scan){.v = v, .size = size, .chunk = UINT64_C(1) << info.chunk_shift, .write = write};
+	count = (size + s->chunk - 1) / s->chunk;
+	s->room = count * s->chunk < WINDOW ? (count ? count : 1) * s->chunk : WINDOW;
+	threads = count * s->chunk > WINDOW ? crew_size(v->all->crew) : 1;
+	for (unsigned i = 0; i < threads; i++) {
+		s->bytes[i] = malloc(s->room);
+		if (!s->bytes[i]) {
+			scan_free(s);
+			return -ENOMEM;
+		}
+	}
+	*ret = s;
+	return 0;
+}
+
+/* From chunk FIRST on, of the first SIZE bytes. */
+static int scan(struct vnode *v, uint64_t first, uint64_t size, bool write)
+{
+	struct scan *s;
+	uint64_t count;
+	int error = scan_new(v, size, write, &s);
+
 	if (error < 0)
 		return error;
-	s.room = count * s.chunk < WINDOW ? count * s.chunk : WINDOW;
-	s.bytes = malloc(s.room ? s.room : 1);
-	if (!s.bytes)
-		return -ENOMEM;
-	error = walk(&s);
-	if (error < 0 && s.runs)
-		forget_hash(&s, s.run, s.runs);
-	free(s.bytes);
+	count = (size + s->chunk - 1) / s->chunk;
+	error = set_count(v, first && v->hash_count > count ? v->hash_count : count);
+	if (error == 0)
+		error = walk(s, first);
+	if (error < 0 && s->runs)
+		forget_hash(s, s->run, s->runs);
+	scan_free(s);
 	return error;
 }
 
 int changes_note(struct vnode *v, uint64_t size)
 {
 	changes_forget(v);
-	return size ? scan(v, size, false) : 0;
+	v->ahead = size;
+	return size ? scan(v, 0, size, false) : 0;
 }
 
 static int write_tail(struct vnode *v, uint64_t size)
@@ -238,5 +282,28 @@ int changes_write(struct vnode *v, uint64_t size)
 	/* What is cut comes back as zeros where it grows again, whatever happens after an error. */
 	if (size != store_size(v->store))
 		error = store_truncate(v->store, size);
-	return error < 0 ? error : scan(v, size, true);
+	if (error == 0)
+		error = scan(v, 0, size, true);
+	if (error == 0)
+		v->ahead = size;
+	return error;
+}
+
+bool changes_are_ahead(const struct vnode *v, uint64_t size)
+{
+	return size >= v->ahead + AHEAD;
+}
+
+int changes_write_ahead(struct vnode *v, uint64_t size)
+{
+	uint64_t from = v->ahead, end;
+	struct store_info info;
+
+	if (v->tail || !v->store || !changes_are_ahead(v, size))
+		return 0;
+	store_get_info(v->store, &info);
+	/* The last chunk is being written to. */
+	end = ((size >> info.chunk_shift) - 1) << info.chunk_shift;
+	v->ahead = end;
+	return scan(v, from >> info.chunk_shift, end, true);
 }

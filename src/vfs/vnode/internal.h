@@ -129,6 +129,7 @@ struct vnode {
 	uint64_t hash_count, hash_room;
 	uint64_t tail_from;  /* tail: what is before is in the store */
 	_Atomic uint64_t commits; /* begun */
+	_Atomic uint64_t ahead;   /* bytes of the beginning that the last commit had, or that were written ahead since */
 	uint64_t durable_commit;  /* of these, the last durable one that succeeded */
 	int64_t undurable_at;     /* ms: a commit that is not durable; 0: none */
 	int64_t committed_at;     /* ms: the last attempt */
@@ -250,6 +251,10 @@ int changes_note(struct vnode *v, uint64_t size);
 /* What differs from the store goes into it. */
 int changes_write(struct vnode *v, uint64_t size);
 void changes_forget(struct vnode *v);
+/* So much of SIZE bytes is new that it should go to the disk before a commit asks for it. Without a lock. */
+bool changes_are_ahead(const struct vnode *v, uint64_t size);
+/* What is new since the last commit, but for its end, goes into the store. */
+int changes_write_ahead(struct vnode *v, uint64_t size);
 
 /* commit.c; need the vnode's lock. */
 enum commit_why { COMMIT_ASKED, COMMIT_CLOSED, COMMIT_TIMER, COMMIT_END };
@@ -268,6 +273,8 @@ void thread_unwatch(struct vnode *v);
 /* See soon whether V was closed. Takes the lock of all. */
 void thread_closed(struct vnode *v);
 void thread_kick(struct vnodes *all);
+/* Somebody is about to write: see whether it becomes much. */
+void thread_expect(struct vnodes *all);
 
 /* warm.c; take the lock of all. */
 /* Room for one more. -ENFILE. */

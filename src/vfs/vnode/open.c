@@ -34,6 +34,8 @@ static int open_backing(struct vnode *v, int flags, int *ret_fd)
 {
 	int error = v->backing->open(v, flags, ret_fd);
 
+	if (error == 0 && vnode_wants_write(flags))
+		thread_expect(v->all);
 	/* No event tells of it. */
 	if (error == 0 && (flags & (O_ACCMODE | O_TRUNC)) == (O_RDONLY | O_TRUNC))
 		thread_closed(v);

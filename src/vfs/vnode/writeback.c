@@ -4,6 +4,7 @@
  * all else. What it does to one vnode it does under that one's lock, which it only waits for where something was closed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 
 #define TICK          1000 /* ms */
 #define INTERVAL      5000 /* ms between commits of what stays open, and from a commit to a durable one */
+#define GLANCE        25   /* ms between two looks at files that may be growing fast */
+#define GLANCES       10   /* so often in vain, then no more */
+#define GLANCED       32u  /* files, the last that were opened */
 #define CLOSE_DELAY   10   /* ms: who opens it again at once does not wait for the disk, and has one commit for all */
 #define CLOSE_RETRIES 6    /* the event comes a moment before the description is gone */
 #define LARGE         (UINT64_C(16) << 20) /* bytes: looked through every time only if its times have moved */
@@ -26,7 +30,8 @@
 struct vnode_thread {
 	pthread_t id;
 	int inotify, kick;
-	_Atomic bool stop, check_all;
+	_Atomic bool stop;
+	_Atomic unsigned glances; /* to come */
 	int64_t next_tick;
 };
 
@@ -70,6 +75,77 @@ void thread_kick(struct vnodes *all)
 		(void)eventfd_write(all->thread->kick, 1);
 }
 
+/* A file above the limit grows no more. */
+static void check_size(struct vnode *v)
+{
+	struct vnodes *all = v->all;
+	struct vnode_look look;
+
+	if (!v->ready || v->backing->look(v, &look) < 0)
+		return;
+	pthread_mutex_lock(&all->lock);
+	if (!v->tail) {
+		all->total += look.size - v->charged;
+		v->charged = look.size;
+	}
+	pthread_mutex_unlock(&all->lock);
+	if (look.size > all->config.file_max / 8)
+		thread_watch(v, true);
+	if (look.size <= all->config.file_max || v->stopped || v->tail)
+		return;
+	v->backing->stop_growth(v);
+	pthread_mutex_lock(&all->lock);
+	v->stopped = true;
+	pthread_mutex_unlock(&all->lock);
+	vnode_report_fd(all, v->real, -EFBIG, "above memfd.max: it cannot grow any more while it is open");
+}
+
+void thread_expect(struct vnodes *all)
+{
+	unsigned none = 0;
+
+	if (all->thread && atomic_load(&all->thread->glances) == 0 &&
+	    atomic_compare_exchange_strong(&all->thread->glances, &none, GLANCES))
+		thread_kick(all);
+}
+
+/* One of those opened last that has become much longer, pinned. */
+static struct vnode *find_growing(struct vnodes *all)
+{
+	struct vnode_look look;
+	unsigned n = 0;
+
+	VNODE_LOCKED(&all->lock);
+	for (struct vnode *v = all->newest; v && n < GLANCED; v = v->older, n++)
+		if (v->ready && v->writable && v->written && !v->tail && !v->error && v->backing->look(v, &look) == 0 &&
+		    changes_are_ahead(v, look.size)) {
+			v->pins++;
+			return v;
+		}
+	return NULL;
+}
+
+/* Who writes much does not wait for all of it at the end. */
+static void glance(struct vnodes *all)
+{
+	struct vnode *v = find_growing(all);
+	struct vnode_look look;
+
+	if (!v) {
+		atomic_fetch_sub(&all->thread->glances, 1);
+		return;
+	}
+	atomic_store(&all->thread->glances, GLANCES);
+	if (pthread_mutex_trylock(&v->lock) == 0) {
+		/* What fails here fails at the commit again. */
+		if (v->writable && v->backing->look(v, &look) == 0 && changes_write_ahead(v, look.size) == 0)
+			(void)sync_file_range(v->real, 0, 0, SYNC_FILE_RANGE_WRITE);
+		check_size(v);
+		pthread_mutex_unlock(&v->lock);
+	}
+	vnode_unpin(v);
+}
+
 static void queue(struct vnode *v, int64_t due)
 {
 	struct vnodes *all = v->all;
@@ -95,31 +171,6 @@ void thread_closed(struct vnode *v)
 	pthread_mutex_unlock(&v->all->lock);
 	if (first)
 		thread_kick(v->all);
-}
-
-/* A file above the limit grows no more. */
-static void check_size(struct vnode *v)
-{
-	struct vnodes *all = v->all;
-	struct vnode_look look;
-
-	if (!v->ready || v->backing->look(v, &look) < 0)
-		return;
-	pthread_mutex_lock(&all->lock);
-	if (!v->tail) {
-		all->total += look.size - v->charged;
-		v->charged = look.size;
-	}
-	pthread_mutex_unlock(&all->lock);
-	if (look.size > all->config.file_max / 8)
-		thread_watch(v, true);
-	if (look.size <= all->config.file_max || v->stopped || v->tail)
-		return;
-	v->backing->stop_growth(v);
-	pthread_mutex_lock(&all->lock);
-	v->stopped = true;
-	pthread_mutex_unlock(&all->lock);
-	vnode_report_fd(all, v->real, -EFBIG, "above memfd.max: it cannot grow any more while it is open");
 }
 
 /* Events of one read. */
@@ -315,8 +366,12 @@ static void *run(void *data)
 			tick(all);
 			continue;
 		}
+		if (atomic_load(&thread->glances) > 0) {
+			glance(all);
+			left = left < GLANCE ? left : GLANCE;
+		}
 		if (!is_empty(all) && (wait < 0 || left < wait))
-			wait = (int)left;
+			wait = left > 0 ? (int)left : 0;
 		if (poll(fds, 2, wait) <= 0)
 			continue;
 		if (fds[0].revents)
