@@ -21,7 +21,8 @@ static const char cp_usage[] =
 	"  --raw            has to be said: the copy is encrypted too (scrim decrypt -o writes a plain one)\n"
 	"  -f, --force      replace DST\n" STORE_OPTIONS_HELP;
 
-static int compact(struct store_command *c, const struct files_place *place, unsigned depth, json_t *extra, struct errmsg *msg)
+static int compact(struct store_command *c, const struct files_place *place, unsigned depth, json_t *extra,
+		   struct errmsg *msg)
 {
 	struct files_sizes sizes;
 	char before[32], after[32];

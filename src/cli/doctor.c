@@ -135,7 +135,10 @@ static int diagnose(bool as_json)
 		print_feature(f, state, &detail);
 		fflush(stdout);
 	}
-	if (list && !json_print(json_pack("{s:s, s:b, s:o}", "kernel", name.release, "good", status == 0, "features", list)))
+	if (!list)
+		return fflush(stdout) == 0 ? status : EXIT_FAILED;
+	list = json_pack("{s:s, s:b, s:o}", "kernel", name.release, "good", status == 0, "features", list);
+	if (!json_print(list))
 		return EXIT_FAILED;
 	return fflush(stdout) == 0 ? status : EXIT_FAILED;
 }

@@ -96,7 +96,8 @@ static void format_amount(enum progress_unit unit, double amount, char *ret_text
 }
 
 /* "[####....]  42% 1.5 MiB 3.0 MiB/s 0:12 left"; DONE and TOTAL are those of all files. */
-static void format_numbers(const struct progress *p, double done, double total, double seconds, char *ret_text, size_t size)
+static void format_numbers(const struct progress *p, double done, double total, double seconds, char *ret_text,
+			   size_t size)
 {
 	char amount[32], rate[32], left[32], bar[BAR + 1];
 	double part = done < total ? done / total : 1;
@@ -133,7 +134,8 @@ static void draw(const struct progress *p, double done, double total, double sec
 	size_t len = strlen(name), from = room > 0 && len > (size_t)room ? len - (size_t)room : 0;
 	while (from > 0 && ((unsigned char)name[from] & 0xc0) == 0x80)
 		from++;
-	fprintf(stderr, "\r%s%s%s %s\033[K", coloured ? "\033[1m" : "", room > 0 ? name + from : "", coloured ? "\033[0m" : "", numbers);
+	fprintf(stderr, "\r%s%s%s %s\033[K", coloured ? "\033[1m" : "", room > 0 ? name + from : "",
+		coloured ? "\033[0m" : "", numbers);
 	fflush(stderr);
 }
 
@@ -148,7 +150,9 @@ void progress_update(struct progress *p, uint64_t done, uint64_t total)
 		so_far = (double)done;
 		all = (double)total;
 	} else {
-		so_far = (double)p->before + (total ? (double)p->weight * (done < total ? (double)done / (double)total : 1) : 0);
+		double part = total == 0 ? 0 : done < total ? (double)done / (double)total : 1;
+
+		so_far = (double)p->before + (double)p->weight * part;
 	}
 	double seconds = seconds_since(&p->start);
 	if (seconds < PATIENCE || (seconds_since(&p->last) < INTERVAL && so_far != all))

@@ -33,22 +33,22 @@ static void found(void *data, const struct files_damage *d)
 	char text[ERRMSG_MAX];
 
 	if (l->json) {
-		json_array_append_new(l->json, json_pack("{s:s, s:I, s:I, s:I}", "what", d->what, "offset", (json_int_t)d->offset,
+		json_array_append_new(l->json, json_pack("{s:s, s:I, s:I, s:I}", "what", d->what, "offset",
+							 (json_int_t)d->offset,
 							 "length", (json_int_t)d->len, "place", (json_int_t)d->place));
 		return;
 	}
-	if (d->len == 0 && d->uncertain)
-		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); a power loss may have torn it; "
-			 "the version in the other one stands (scrim compact makes both anew)", l->path, d->what, d->place);
-	else if (d->len == 0)
-		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); nothing of the content is lost (scrim compact "
-			 "makes both anew)",
-			 l->path, d->what, d->place);
+	if (d->len == 0)
+		snprintf(text, sizeof(text), "%s: damaged: the spare %s (at byte %" PRIu64 " of the file); %s (scrim compact "
+			 "makes both anew)", l->path, d->what, d->place,
+			 d->uncertain ? "a power loss may have torn it; the version in the other one stands" :
+					"nothing of the content is lost");
 	else if (strcmp(d->what, "hole") == 0)
-		snprintf(text, sizeof(text), "%s: a hole: %" PRIu64 " bytes at offset %" PRIu64, l->path, d->len, d->offset);
+		snprintf(text, sizeof(text), "%s: a hole: %" PRIu64 " bytes at offset %" PRIu64, l->path, d->len,
+			 d->offset);
 	else
-		snprintf(text, sizeof(text), "%s: damaged: %" PRIu64 " bytes at offset %" PRIu64 " (a %s, at byte %" PRIu64 " of the file)",
-			 l->path, d->len, d->offset, d->what, d->place);
+		snprintf(text, sizeof(text), "%s: damaged: %" PRIu64 " bytes at offset %" PRIu64 " (a %s, at byte %" PRIu64
+			 " of the file)", l->path, d->len, d->offset, d->what, d->place);
 	store_say_always(l->c, text);
 }
 
@@ -60,7 +60,8 @@ static bool is_plain(int fd)
 	return files_look(fd, &head) == 0 && (head.kind == FILES_PLAIN || head.kind == FILES_EMPTY);
 }
 
-static int verify(struct store_command *c, const struct files_place *place, unsigned depth, json_t *extra, struct errmsg *msg)
+static int verify(struct store_command *c, const struct files_place *place, unsigned depth, json_t *extra,
+		  struct errmsg *msg)
 {
 	struct damage_list list = {.c = c, .path = place->path, .json = c->json ? json_array() : NULL};
 	int fd, r = files_open(place, O_RDONLY, &fd, NULL, msg);
@@ -78,7 +79,8 @@ static int verify(struct store_command *c, const struct files_place *place, unsi
 	if (n < 0)
 		return (int)n;
 	if (n > 0)
-		return errmsg_set(msg, -EBADMSG, "%s: damaged in %" PRId64 " place%s", place->path, n, n == 1 ? "" : "s");
+		return errmsg_set(msg, -EBADMSG, "%s: damaged in %" PRId64 " place%s", place->path, n,
+				  n == 1 ? "" : "s");
 	if (!c->recursive)
 		errmsg_set(msg, 0, "%s: whole", place->path);
 	return FILES_DONE;
@@ -128,7 +130,8 @@ static int salvage(struct salvaging *s, const char *path, json_t *extra, struct 
 	json_object_set_new(extra, "size", json_integer((json_int_t)saved.size));
 	json_object_set_new(extra, "lost", json_integer((json_int_t)saved.lost));
 	if (saved.lost > 0)
-		return errmsg_set(msg, -EBADMSG, "%s: %" PRIu64 " of %" PRIu64 " bytes are lost; the rest is in %s", path, saved.lost,
+		return errmsg_set(msg, -EBADMSG, "%s: %" PRIu64 " of %" PRIu64 " bytes are lost; the rest is in %s",
+				  path, saved.lost,
 				  saved.size, s->out);
 	errmsg_set(msg, 0, "%s: all %" PRIu64 " bytes are in %s", path, saved.size, s->out);
 	return FILES_DONE;

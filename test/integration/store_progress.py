@@ -2,6 +2,7 @@
 """Encrypted files and the terminal: no binary data on it; a bar while something takes long; JSON otherwise."""
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -136,6 +137,31 @@ def test_compact(place):
     expect(after.st_mtime_ns, before.st_mtime_ns, "mtime")
     for at in range(0, len(content), 32768):
         content[at:at + 16384] = bytes(16384)
+    expect(place.content("f") == content, True, "the content")
+
+
+def test_interrupted(place):
+    """What is interrupted at whatever moment leaves the content as it was."""
+    content = bytearray(os.urandom(24 << 20))
+    path, out, ended = place.file("f", content), place.name("out"), 0
+    place.run("encrypt", path)
+    subprocess.run([place.libraries[0], path, place.key, "holes"], check=True, stdout=subprocess.DEVNULL)
+    for at in range(0, len(content), 32768):
+        content[at:at + 16384] = bytes(16384)
+    mtime = os.stat(path).st_mtime_ns
+    for args in (["verify", path], ["salvage", path, "-o", out], ["compact", path]):
+        for milliseconds in (1, 4, 16, 32):
+            process = subprocess.Popen([place.scrim, *args, "--key-file", place.key], stderr=subprocess.PIPE)
+            time.sleep(milliseconds / 1000)
+            process.send_signal(signal.SIGINT)
+            error = process.communicate()[1].decode()
+            expect(process.returncode in (0, -signal.SIGINT), True, f"{args}: {process.returncode} {error}")
+            ended += process.returncode < 0
+            expect((os.stat(path).st_mtime_ns, place.leftovers()), (mtime, []), f"{args}: mtime, temporary files")
+            if os.path.exists(out):
+                os.unlink(out)
+            place.run("verify", path)
+    expect(ended > 0, True, "none was interrupted")
     expect(place.content("f") == content, True, "the content")
 
 

@@ -18,7 +18,8 @@
 #include "crypt/crew.h"
 #include "store_help.h"
 
-/* Opening reads the slots, and of the tree what leads to the named pages; a change reads what leads to it. One sync, 28 KiB. */
+/* Opening reads the slots, and of the tree what leads to the named pages; a change reads what leads to it. One sync,
+ * 28 KiB. */
 static void depth_not_size(void **state)
 {
 	struct disk *disk = disk_new(1);
@@ -45,7 +46,8 @@ static void depth_not_size(void **state)
 	reads = disk_reads(disk);
 	assert_int_equal(store_write(s, "changed", 7, 50 << 20), 0);
 	assert_int_equal(disk_reads(disk) - reads, info.height + 1);
-	assert_int_equal(store_commit(s, true), 0); /* the first one: both slots again, after the sync, and before each of two writes */
+	assert_int_equal(store_commit(s, true),
+			 0); /* the first one: both slots again, after the sync, and before each of two writes */
 	assert_true(disk_reads(disk) - reads <= info.height + 1 + 3 * 2);
 	for (unsigned i = 0; i < 10; i++) {
 		reads = disk_reads(disk), syncs = disk_syncs(disk), written = disk_written_bytes(disk);

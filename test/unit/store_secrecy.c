@@ -14,8 +14,8 @@
 #include "store_help.h"
 
 /*
- * What the caller's memory holds when nonces are drawn has no influence any more, whether the chunks waited in memory for the
- * commit or pass by at once; several nonces come with one call.
+ * What the caller's memory holds when nonces are drawn has no influence any more, whether the chunks waited in memory
+ * for the commit or pass by at once; several nonces come with one call.
  */
 static void nonces_come_last(void **state)
 {
@@ -93,7 +93,8 @@ static void no_random_no_encryption(void **state)
 	free(new);
 }
 
-/* Version 2, kind 1, level 1, length 4, index 8, file id 16; of a slot its clear bytes and its number; of a wrap id and salt too. */
+/* Version 2, kind 1, level 1, length 4, index 8, file id 16; of a slot its clear bytes and its number; of a wrap id
+ * and salt too. */
 static void what_is_authenticated(void **state)
 {
 	struct disk *disk = disk_new(1);

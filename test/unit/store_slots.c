@@ -29,7 +29,8 @@ static void from_chunks_into_the_slot(void **state)
 		struct store_info info;
 		struct store *s;
 
-		assert_int_equal(store_open(&env, STORE_WRITE, &(struct store_layout){all[i].slot, all[i].chunk}, &s), 0);
+		assert_int_equal(store_open(&env, STORE_WRITE, &(struct store_layout){all[i].slot, all[i].chunk}, &s),
+				 0);
 		for (uint64_t k = 0; k < 60; k++) /* as many as can be named, and free pages here and there */
 			assert_int_equal(store_write(s, bytes, 100, (k * 2) << all[i].chunk), 0);
 		assert_int_equal(store_commit(s, true), 0);
@@ -111,8 +112,8 @@ static struct disk *with_damaged_spare(uint64_t seed, const uint8_t *content, si
 }
 
 /*
- * The next version goes into the damaged slot: at whatever moment the power fails, the one that was sealed or the new one is
- * there.
+ * The next version goes into the damaged slot: at whatever moment the power fails, the one that was sealed or the new
+ * one is there.
  */
 static void beside_a_damaged_slot(void **state)
 {
