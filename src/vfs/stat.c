@@ -2,6 +2,7 @@
 /* What can be asked of an object without opening it: stat, access, readlink, getcwd, statfs; and chdir. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -81,17 +82,31 @@ int vfs_stat(struct op *op, int dirfd, int flags, uint64_t statbuf, struct outco
 	return error ? error : give(op, statbuf, &walk->stat, sizeof(walk->stat), out);
 }
 
+/* Has the caller's descriptor FD no content (O_PATH)? fs/proc/fd.c, tid_fd_mode(): what it may do is the mode of its link. */
+static bool has_no_content(struct op *op, int fd)
+{
+	struct stat link;
+	char name[32];
+	int found;
+
+	snprintf(name, sizeof(name), "%d/fd/%d", (int)op->caller->tid, fd);
+	op_own_rights(op);
+	found = fstatat(op->view->proc_fd, name, &link, AT_SYMLINK_NOFOLLOW);
+	op_lend_rights(op);
+	return found < 0 || !(link.st_mode & (S_IRUSR | S_IWUSR));
+}
+
 /*
  * May a regular file that a descriptor refers to be anything but what it is? Of encrypted files a program has the plaintext,
  * which `fresh` tells; only a descriptor without content (O_PATH) leads to the real file, whose size is one of whole pages.
  */
-static bool may_differ(const struct op *op, const struct stat *stat)
+static bool may_differ(struct op *op, int fd, const struct stat *stat)
 {
 	const struct policy_needs *needs = &op->view->needs;
 
 	if (!S_ISREG(stat->st_mode))
 		return false;
-	return needs->mask || (needs->crypt && stat->st_size % 4096 == 0);
+	return needs->mask || (needs->crypt && stat->st_size % 4096 == 0 && has_no_content(op, fd));
 }
 
 /* fstat(2) as most C libraries make it has no path at all: no walk, no path, only the object. */
@@ -105,7 +120,7 @@ int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 	if (op->view->needs.crypt && S_ISREG(stat.st_mode) &&
 	    vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, NULL, NULL, NULL, NULL, &stat) == 0)
 		return give(op, statbuf, &stat, sizeof(stat), out);
-	if (may_differ(op, &stat)) {
+	if (may_differ(op, fd, &stat)) {
 		struct walk *walk = &op->walk[0];
 
 		error = walk_descriptor(op, walk, fd);
