@@ -148,15 +148,16 @@ static void print_group(const struct group *group)
 	printf("\n         ");
 	static const char *const before[] = {[3] = " by ", [4] = ": ", [5] = ", rule: ", [6] = ", from ", [7] = "; "};
 	char pid[32];
-	/* A process that had ended when its refusal was written has no name, only a number. */
+	/* A process that had ended when its refusal was written has no name, only a number; a write-back has no process. */
+	bool nobody = json_integer_value(json_object_get(group->event, "pid")) == 0;
 	if (!*text[3])
-		text[3] = "pid";
+		text[3] = nobody ? "nobody" : "pid";
 	for (size_t i = 3; i < ARRAY_LEN(members); i++) {
 		if (!*text[i])
 			continue;
 		fputs(before[i], stdout);
 		print_safe(stdout, text[i]);
-		if (i == 3 && json_object_get(group->event, "pid"))
+		if (i == 3 && !nobody)
 			printf("[%s]", text_of(group->event, "pid", pid, sizeof(pid)));
 	}
 	const char *time = text_of(group->event, "time", pid, sizeof(pid));

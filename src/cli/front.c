@@ -20,6 +20,8 @@
 
 /* How long the end of the supervisor is awaited when something was refused: so that the log is there to be read. */
 #define LOG_WAIT_MS 300
+/* The same when it has said that it ends: so that its locks on encrypted files are gone. Nothing but a log keeps it then. */
+#define END_WAIT_MS 5000
 
 struct front {
 	const struct front_config *config;
@@ -33,6 +35,7 @@ struct front {
 	int status;
 	bool exited;	  /* the command has, with `status`; what it wrote is being committed */
 	bool committed;
+	bool ends;	  /* and the supervisor ends at once */
 	int commit_error; /* 0, or why not all of it is */
 	bool leave;	  /* the user waits no longer for that */
 };
@@ -267,7 +270,9 @@ static bool take_message(struct front *front)
 		front->status = exit_status(message.value);
 		front->exited = true;
 		return front->committed || !front->config->commits;
+	case FRONT_ENDS:
 	case FRONT_COMMITTED:
+		front->ends = message.event == FRONT_ENDS;
 		front->committed = true;
 		front->commit_error = message.value;
 		return front->exited;
@@ -401,6 +406,8 @@ int front_run(struct front_config *config)
 		say_not_committed(&front);
 	if (config->wait_for_end)
 		wait_for_supervisor(&front, -1);
+	else if (front.ends)
+		wait_for_supervisor(&front, END_WAIT_MS);
 	else if (summary_total(config->supervisor.counters) > 0)
 		wait_for_supervisor(&front, LOG_WAIT_MS);
 	summary_print(config->supervisor.counters, config->hint);

@@ -415,7 +415,7 @@ static int prepare(struct run *run, struct errmsg *msg)
 	r = make_log(run, msg);
 	if (r < 0)
 		return r;
-	r = run_crypt_prepare(&run->crypt, run->policy, run->front.supervisor.log, &run->front, msg);
+	r = run_crypt_prepare(&run->crypt, run->policy, &run->front, msg);
 	if (r < 0)
 		return r;
 	/* The streams are let go of while the command runs. */

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/places.h"
 #include "cli/swap.h"
@@ -80,23 +79,6 @@ static int check_swap(bool refuse, struct errmsg *msg)
 	return 0;
 }
 
-/* No system call of the program can tell: so the log does. */
-static void report(void *data, const char *path, size_t path_len, int error, const char *note)
-{
-	struct log *log = data;
-	const struct log_event event = {
-		.refusal = REFUSAL_CRYPT,
-		.error = -error,
-		.syscall = "write-back",
-		.path = path,
-		.path_len = path_len,
-		.note = note,
-	};
-
-	if (log)
-		log_refusal(log, &event);
-}
-
 /* In the process that becomes the supervisor. */
 static int open_keys(void *data, struct supervisor_config *config, struct errmsg *msg)
 {
@@ -113,15 +95,12 @@ static int open_keys(void *data, struct supervisor_config *config, struct errmsg
 		.total_max = settings.memfd_total,
 		.freshness = crypt->freshness[0] ? crypt->freshness : NULL,
 		.strict_freshness = settings.strict_freshness,
-		.report = report,
-		.report_data = crypt->log,
 	};
 	config->vnodes = &crypt->vnodes;
 	return 0;
 }
 
-int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct log *log, struct front_config *front,
-		      struct errmsg *msg)
+int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct front_config *front, struct errmsg *msg)
 {
 	struct policy_needs needs;
 
@@ -132,7 +111,6 @@ int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, stru
 	if (!needs.crypt)
 		return 0;
 	crypt->policy = policy;
-	crypt->log = log;
 	r = check_swap(settings_of(crypt).require_no_swap, msg);
 	if (r < 0)
 		return r;

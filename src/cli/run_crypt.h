@@ -42,7 +42,6 @@ struct run_crypt {
 	size_t fd_count;
 
 	const struct policy *policy;
-	struct log *log;
 	char freshness[PATH_MAX];
 	struct vnodes_config vnodes; /* as it is in the supervisor */
 	struct crypt_keys *keys;     /* there alone */
@@ -55,8 +54,7 @@ int run_crypt_take(struct run_crypt *crypt, int opt, const char *argument, struc
 int run_crypt_find_fds(struct run_crypt *crypt, struct errmsg *msg);
 
 /*
- * Before front_run(): check the options against POLICY, look for swap, and have the keys opened in the supervisor. CRYPT and LOG
- * (where what cannot be written is told) outlive the run. Nothing is done where no rule encrypts.
+ * Before front_run(): check the options against POLICY, look for swap, and have the keys opened in the supervisor. CRYPT outlives
+ * the run. Nothing is done where no rule encrypts.
  */
-int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct log *log, struct front_config *front,
-		      struct errmsg *msg);
+int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct front_config *front, struct errmsg *msg);

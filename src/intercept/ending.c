@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "intercept/launch.h"
+#include "intercept/notify.h"
 #include "vfs/vnode/vnode.h"
 
 #define RETRIES	      12
@@ -25,7 +26,8 @@ struct ending {
 	struct ending_config config;
 	int stop;     /* eventfd: the thread is to end */
 	int signal_fd;
-	bool told;    /* front knows; the thread's own until it has ended */
+	bool ended;   /* the command has; this and `told` are the thread's own until that has ended */
+	bool told;    /* front knows */
 	pthread_t thread;
 };
 
@@ -47,10 +49,19 @@ void ending_block_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
-static void tell(struct ending *ending, int error)
+static void tell(struct ending *ending, enum front_event event, int error)
 {
 	ending->told = true;
-	front_tell(ending->config.front_socket, FRONT_COMMITTED, error, NULL);
+	front_tell(ending->config.front_socket, event, error, NULL);
+}
+
+static void command_ended(struct ending *ending)
+{
+	int error = vnodes_flush(ending->config.vnodes);
+
+	ending->ended = true;
+	if (!notify_ended(ending->config.listener))
+		tell(ending, FRONT_COMMITTED, error);
 }
 
 static void *ending_thread(void *userdata)
@@ -60,7 +71,7 @@ static void *ending_thread(void *userdata)
 	for (;;) {
 		struct pollfd polled[] = {{.fd = ending->stop, .events = POLLIN},
 					  {.fd = ending->signal_fd, .events = POLLIN},
-					  {.fd = ending->told ? -1 : ending->config.exited, .events = POLLIN}};
+					  {.fd = ending->ended ? -1 : ending->config.exited, .events = POLLIN}};
 		struct signalfd_siginfo info;
 
 		if (poll(polled, ARRAY_LEN(polled), -1) < 0)
@@ -68,7 +79,7 @@ static void *ending_thread(void *userdata)
 		if (polled[0].revents)
 			return NULL;
 		if (polled[2].revents)
-			tell(ending, vnodes_flush(ending->config.vnodes));
+			command_ended(ending);
 		else if (read(ending->signal_fd, &info, sizeof(info)) > 0)
 			vnodes_flush(ending->config.vnodes);
 	}
@@ -126,7 +137,7 @@ void ending_finish(struct ending *ending)
 	pthread_join(ending->thread, NULL);
 	int error = vnodes_flush(ending->config.vnodes);
 	if (!ending->told)
-		tell(ending, error);
+		tell(ending, error ? FRONT_COMMITTED : FRONT_ENDS, error);
 	for (unsigned i = 0; i < RETRIES && may_get_better(error); i++) {
 		nanosleep(&pause, NULL);
 		error = vnodes_flush(ending->config.vnodes);

@@ -61,7 +61,9 @@ enum front_event {
 	FRONT_CONTINUED,
 	FRONT_EXITED,	 /* value: wait status */
 	FRONT_FAILED,	 /* text: why the run could not start or go on; exit 125; value: see below */
-	FRONT_COMMITTED, /* the supervisor's own, after the end of the command: value: 0 or a negative errno */
+	/* The supervisor's own, after the end of the command. Value: 0 or a negative errno. */
+	FRONT_COMMITTED,
+	FRONT_ENDS, /* the same, and nothing is left of the view: the supervisor ends, and its locks on files with it */
 };
 /* The text says all: what the machine lacks need not be looked for. */
 #define FRONT_REASON_KNOWN 1

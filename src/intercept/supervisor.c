@@ -14,6 +14,7 @@
 
 
 #include "base/cleanup.h"
+#include "intercept/crypt_note.h"
 #include "intercept/ending.h"
 #include "intercept/filter/filter.h"
 #include "intercept/notify.h"
@@ -165,7 +166,8 @@ static int start_vnodes(struct view *view, const struct launch *launch, struct e
 		return error;
 	return ending_start(&(struct ending_config){.vnodes = view->vnodes,
 						    .exited = launch->exited,
-						    .front_socket = launch->front_socket},
+						    .front_socket = launch->front_socket,
+						    .listener = launch->listener},
 			    ret);
 }
 
@@ -175,6 +177,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	_cleanup_(free_guard) struct guard *guard = NULL;
 	_cleanup_(free_filter) struct sock_fprog *program = NULL;
 	struct launch_config launch_config = config->launch;
+	struct vnodes_config vnodes;
 	struct launch launch = {.listener = -EBADF};
 	struct workers *workers = NULL;
 	struct parents *parents = NULL;
@@ -185,7 +188,13 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	struct steer *steer = NULL;
 	int error;
 
-	error = view_new(&(struct view_config){.policy = config->policy, .vnodes = config->vnodes}, &view, msg);
+	if (config->vnodes) {
+		vnodes = *config->vnodes;
+		vnodes.report = crypt_report;
+		vnodes.report_data = config->log;
+	}
+	error = view_new(&(struct view_config){.policy = config->policy, .vnodes = config->vnodes ? &vnodes : NULL}, &view,
+			 msg);
 	if (error)
 		return error;
 	error = filter_prove_calls();

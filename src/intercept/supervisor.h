@@ -11,7 +11,7 @@ struct vnodes_config;
 
 struct supervisor_config {
 	const struct policy *policy; /* compiled */
-	const struct vnodes_config *vnodes; /* as in struct view_config */
+	const struct vnodes_config *vnodes; /* as in struct view_config; what they report goes to the log */
 	struct launch_config launch; /* guard and filter are filled in by the supervisor */
 	struct log *log;	     /* not started yet; may be NULL */
 	struct run_counters *counters;

@@ -485,6 +485,7 @@ static void *worker_main(void *userdata)
 	worker->caller.caller.ops->leave(&worker->caller.caller);
 	if (all->config.wards)
 		wards_init_rights(all->config.wards, &worker->rights);
+	crypt_reports_wait();
 	for (;;) {
 		struct outcome out _uninitialised_;
 		int nr, error, number, copy;
@@ -512,6 +513,7 @@ static void *worker_main(void *userdata)
 			notify_caller_return(&worker->caller);
 			log_refused(worker, error ? error : out.errand.error);
 		}
+		crypt_reports_end(all->config.log);
 		answer(worker, error, &out);
 	}
 	atomic_fetch_sub(&all->all, 1);

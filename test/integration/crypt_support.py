@@ -3,6 +3,7 @@
 
     DRIVER [--user] SCRIM ... [TEST...]       --user: as an ordinary user
 """
+import atexit
 import os
 import subprocess
 import sys
@@ -66,7 +67,9 @@ class Home:
     def start(self, *words, **kwargs):
         kwargs.setdefault("env", self.environment)
         kwargs.setdefault("cwd", self.path)
-        return subprocess.Popen([SCRIM, *words], **kwargs)
+        process = subprocess.Popen([SCRIM, *words], **kwargs)
+        atexit.register(process.kill)  # and the command with it
+        return process
 
     def plain(self, name, key="work"):
         """What is in an encrypted file, read by scrim itself."""

@@ -211,9 +211,8 @@ int run_crypt_find_fds(struct run_crypt *crypt, struct errmsg *msg)
 	return 0;
 }
 
-int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct log *log, struct front_config *front,
-		      struct errmsg *msg)
+int run_crypt_prepare(struct run_crypt *crypt, const struct policy *policy, struct front_config *front, struct errmsg *msg)
 {
-	(void)crypt, (void)policy, (void)log, (void)front, (void)msg;
+	(void)crypt, (void)policy, (void)front, (void)msg;
 	return 0;
 }
