@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,9 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 		vnodes = *config->vnodes;
 		vnodes.report = crypt_report;
 		vnodes.report_data = config->log;
+	} else {
+		/* An arena for each thread takes four calls and a page table to make; what serves calls hardly allocates. */
+		mallopt(M_ARENA_MAX, 1);
 	}
 	error = view_new(&(struct view_config){.policy = config->policy, .vnodes = config->vnodes ? &vnodes : NULL}, &view,
 			 msg);

@@ -10,15 +10,18 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/rseq.h"
 #include "intercept/crypt_note.h"
 #include "intercept/description.h"
 #include "intercept/handlers.h"
@@ -30,13 +33,18 @@
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 /* Others come when a call is pending or takes long. */
 #define WORKERS_DEFAULT 1
 #define WORKER_STACK_BYTES (512 * 1024)
+/* So much of it an exec takes. */
+#define WORKER_STACK_USUAL (72 * 1024)
 /*
  * While calls come the watch looks this often, and rests after so many looks without a call. A look costs as much as some
- * calls (a timer's interrupt, in a virtual machine, and two switches): where so many calls came in the last pause none of
- * them was stuck, and the next pause is twice as long, up to so many of the first.
+ * calls (a timer's interrupt, in a virtual machine, and two switches): where somebody waits for the next call, or so many
+ * calls came in the last pause that none of them was stuck, the next pause is twice as long, up to so many of the first.
  */
 #define WATCH_NANOSECONDS 500000
 #define WATCH_IDLE_LOOKS 20
@@ -74,6 +82,18 @@ struct worker {
 };
 
 static void let_receive(struct workers *all, struct notify_caller *caller, unsigned most);
+
+/*
+ * Memory that a worker's first calls use, had at once: a fault for each page costs more, in a virtual machine above all.
+ * A kernel before 5.14 refuses.
+ */
+static void populate(uintptr_t address, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = address & -page;
+
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): of a stack there is no pointer */
+	madvise((void *)first, address + len - first, MADV_POPULATE_WRITE);
+}
 
 static void log_refused(struct worker *worker, int error)
 {
@@ -451,10 +471,12 @@ void workers_watch(struct workers *all, int end_fd)
 
 	for (;;) {
 		uint64_t now = atomic_load(&all->received);
+		bool receiving = atomic_load(&all->receiving);
+		bool flows = now - before >= (uint64_t)pause * WATCH_FLOW;
 
 		idle = now == before ? idle + 1 : 0;
-		pause = now - before < (uint64_t)pause * WATCH_FLOW ? 1 : pause < WATCH_PAUSE_MAX ? 2 * pause : pause;
-		if (idle && !atomic_load(&all->receiving))
+		pause = !receiving && !flows ? 1 : pause < WATCH_PAUSE_MAX ? 2 * pause : pause;
+		if (idle && !receiving)
 			let_receive(all, NULL, WORKERS_MAX);
 		before = now;
 		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS) {
@@ -477,6 +499,8 @@ static void *worker_main(void *userdata)
 	struct workers *all = worker->all;
 	bool receives = worker->receives;
 
+	rseq_leave();
+	populate((uintptr_t)__builtin_frame_address(0) - WORKER_STACK_USUAL, WORKER_STACK_USUAL);
 	/* Own umask and working directory: creating calls borrow the caller's umask, relative texts its directory. */
 	if (unshare(CLONE_FS) < 0)
 		op_share_fs();
@@ -550,6 +574,7 @@ static int spawn(struct workers *all, struct notify_caller *caller, bool receive
 		atomic_fetch_sub(&all->all, 1);
 		return -ENOMEM;
 	}
+	populate((uintptr_t)worker, offsetof(struct worker, op.scratch));
 	worker->all = all;
 	worker->receives = receives;
 	notify_caller_init(&worker->caller, &(struct notify_caller_config){.listener = all->config.listener,

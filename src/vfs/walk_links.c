@@ -27,12 +27,46 @@ struct link_hints {
 	_Atomic uint64_t slot[SLOTS]; /* of the names that lead to a link, one after the other; 0: none */
 };
 
+/* Links that the first exec meets where /usr holds all. Where they are none, the first look forgets them. */
+static const char *const usual_links[] = {"/bin", "/sbin", "/lib", "/lib64", "/usr/lib64/ld-linux-x86-64.so.2"};
+
+/* Collisions cost a look. */
+static _Atomic uint64_t *slot_of(struct link_hints *hints, uint64_t hash)
+{
+	return &hints->slot[(hash ^ hash >> 32) % SLOTS];
+}
+
+/* Of the names of an absolute path, one after the other. */
+static uint64_t hash_names(const char *path, size_t len)
+{
+	uint64_t hash = 0;
+	const char *at = path + 1, *end = path + len;
+
+	while (at < end) {
+		const char *slash = memchr(at, '/', (size_t)(end - at));
+		size_t n = (size_t)((slash ? slash : end) - at);
+
+		hash = hash_text(hash, at, n);
+		at += n + 1;
+	}
+	return hash;
+}
+
+static void note(struct link_hints *hints, const char *path, size_t len)
+{
+	uint64_t hash = hash_names(path, len);
+
+	atomic_store_explicit(slot_of(hints, hash), hash, memory_order_relaxed);
+}
+
 int link_hints_new(struct link_hints **ret)
 {
 	struct link_hints *hints = calloc(1, sizeof(*hints));
 
 	if (!hints)
 		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(usual_links); i++)
+		note(hints, usual_links[i], strlen(usual_links[i]));
 	*ret = hints;
 	return 0;
 }
@@ -43,27 +77,13 @@ struct link_hints *link_hints_free(struct link_hints *hints)
 	return NULL;
 }
 
-/* Collisions cost a look. */
-static _Atomic uint64_t *slot_of(struct link_hints *hints, uint64_t hash)
-{
-	return &hints->slot[(hash ^ hash >> 32) % SLOTS];
-}
-
 void walk_note_link(struct op *op, const struct walk *walk, const char *name)
 {
-	const char *at = walk->path + 1, *end = walk->path + walk->path_len;
-	uint64_t hash = 0;
+	uint64_t hash;
 
 	if (!op->view->links || walk->path_len == 0 || walk->path[0] != '/' || walk_under_proc(walk))
 		return;
-	while (at < end) {
-		const char *slash = memchr(at, '/', (size_t)(end - at));
-		size_t len = (size_t)((slash ? slash : end) - at);
-
-		hash = hash_text(hash, at, len);
-		at += len + 1;
-	}
-	hash = hash_text(hash, name, strlen(name));
+	hash = hash_text(hash_names(walk->path, walk->path_len), name, strlen(name));
 	atomic_store_explicit(slot_of(op->view->links, hash), hash, memory_order_relaxed);
 }
 

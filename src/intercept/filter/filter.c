@@ -213,7 +213,7 @@ int filter_build(unsigned needs, struct sock_fprog **ret, struct errmsg *msg)
 	_cleanup_(free_program) struct sock_fprog *program = calloc(1, sizeof(*program));
 	if (!program)
 		return errmsg_set(msg, -ENOMEM, "no memory for the system call filter");
-	program->filter = calloc(BPF_MAXINSNS, sizeof(*program->filter));
+	program->filter = malloc(BPF_MAXINSNS * sizeof(*program->filter));
 	if (!program->filter)
 		return errmsg_set(msg, -ENOMEM, "no memory for the system call filter");
 

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/memory.h"
+#include "base/rseq.h"
 #include "intercept/steer/internal.h"
 #include "intercept/steer/vdso.h"
 
@@ -379,6 +380,7 @@ static void *engine_main(void *argument)
 	struct steer *steer = self->steer;
 	struct tracee t;
 
+	rseq_leave();
 	begin_tracing(&t, steer);
 	pthread_mutex_lock(&steer->lock);
 	for (;;) {

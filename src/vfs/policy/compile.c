@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,14 +18,14 @@ struct compiler {
 	struct policy *policy;
 	struct resolver *resolver;
 	struct trie_builder builder;
-	struct pattern pattern;
-	char prefix[PATTERN_MAX + 2];
-	struct component path[COMPONENTS_MAX]; /* the resolved pattern */
 	uint32_t mask_classes;
 	const struct rule *last_mask; /* of the class counted last */
 	const char *keys[CRYPT_KEYS_MAX]; /* that crypt rules name, each once */
 	uint32_t key_count;
 	struct errmsg *msg;
+	struct pattern pattern;
+	char prefix[PATTERN_MAX + 2];
+	struct component path[COMPONENTS_MAX]; /* the resolved pattern */
 };
 
 static void compiler_free(struct compiler **c)
@@ -383,9 +385,11 @@ int policy_compile(struct policy *policy, struct errmsg *msg)
 	if (policy->compiled)
 		return errmsg_set(msg, -EPERM, "the policy is sealed");
 
-	_cleanup_(compiler_free) struct compiler *c = calloc(1, sizeof(*c));
+	_cleanup_(compiler_free) struct compiler *c = malloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
+	/* What is large is written before it is read. */
+	memset(c, 0, offsetof(struct compiler, pattern));
 	c->policy = policy;
 	c->msg = msg;
 	int r = resolver_new(&c->resolver);
