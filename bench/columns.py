@@ -16,7 +16,7 @@ VARIANTS = {
     "send idle": "send,idle",
     "split idle": "split,idle",
     "split proven": "split,look,prove",
-    "split checked": "split,look,plain,prove,valid",
+    "split checked": "split,look,prove,valid",
 }
 RECEIVERS = 4
 

@@ -3,13 +3,12 @@
  * The least that a supervisor by seccomp notification can do: receive, copy the path, make the call in the caller's
  * stead, answer. No policy. What a view costs above this is its own.
  *
- * Usage: bench_floor send|split|continue[,nosync][,idle][,threads=N][,look][,plain][,prove][,valid] COMMAND [ARGUMENT]...
+ * Usage: bench_floor send|split|continue[,nosync][,idle][,threads=N][,look][,prove][,valid] COMMAND [ARGUMENT]...
  * send installs a descriptor and answers in one call, while it still holds its copy: wrong for flock after close and
  * the like. split closes its copy first, as a view must. continue lets the kernel make every call: what a notification
  * costs by itself. nosync: without SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP; idle: the supervisor is SCHED_IDLE.
- * What a view has to do besides, step by step: look: fstat of what was opened; plain: it is opened with O_NONBLOCK, so
- * that a FIFO holds nobody up, which is taken away again; prove: stat of an object that was opened through no symlink;
- * valid: is the caller still there, before its memory is written?
+ * What a view has to do besides, step by step: look: fstat of what was opened; prove: stat of an object that was opened
+ * through no symlink; valid: is the caller still there, before its memory is written?
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +44,7 @@
 
 static struct options {
 	bool split, go_on, nosync, idle;
-	bool look, plain, prove, valid;
+	bool look, prove, valid;
 	int threads;
 } options = {.threads = 1};
 
@@ -80,7 +79,6 @@ static int64_t serve_open(struct served *served)
 	struct stat stat;
 	int fd, number;
 
-	how.flags |= options.plain ? O_NONBLOCK : 0;
 	fd = (int)syscall(SYS_openat2, served->start, served->path, &how, sizeof(how));
 	if (fd < 0 && errno == ELOOP) {
 		how.resolve = 0;
@@ -90,8 +88,6 @@ static int64_t serve_open(struct served *served)
 		return -errno;
 	if (options.look && syscall(SYS_fstat, fd, &stat) < 0)
 		fail("fstat");
-	if (options.plain && fcntl(fd, F_SETFL, 0) < 0)
-		fail("F_SETFL");
 	add.srcfd = (unsigned)fd;
 	add.flags = options.split ? 0 : SECCOMP_ADDFD_FLAG_SEND;
 	number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
@@ -293,7 +289,6 @@ static bool parse(char *text)
 		bool *flag = strcmp(word, "nosync") == 0  ? &options.nosync
 			     : strcmp(word, "idle") == 0  ? &options.idle
 			     : strcmp(word, "look") == 0  ? &options.look
-			     : strcmp(word, "plain") == 0 ? &options.plain
 			     : strcmp(word, "prove") == 0 ? &options.prove
 			     : strcmp(word, "valid") == 0 ? &options.valid
 							  : NULL;

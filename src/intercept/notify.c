@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "base/cleanup.h"
+#include "intercept/listener.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -38,7 +39,7 @@ bool notify_ended(int listener)
 
 static int reply(int listener, const struct seccomp_notif_resp *response)
 {
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, response) < 0 ? -errno : 0;
+	return listener_request(listener, SECCOMP_IOCTL_NOTIF_SEND, response);
 }
 
 int notify_value(int listener, uint64_t id, int64_t value)
@@ -64,7 +65,7 @@ int notify_continue(int listener, uint64_t id)
 
 int notify_valid(int listener, uint64_t id)
 {
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0 ? -errno : 0;
+	return listener_request(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
 }
 
 int notify_fd(int listener, uint64_t id, int fd, int at, bool cloexec)
@@ -80,9 +81,7 @@ int notify_fd(int listener, uint64_t id, int fd, int at, bool cloexec)
 	/* Never in a release: the control that a test must see fail (test/cmake/lifetime.cmake builds it). */
 	add.flags = SECCOMP_ADDFD_FLAG_SEND;
 #endif
-	number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	if (number < 0)
-		number = -errno;
+	number = listener_request(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	safe_close(fd);
 #ifdef SCRIM_CONTROL_ADDFD_SEND
 	if (number >= 0)

@@ -66,11 +66,15 @@ struct workers {
 	int watch; /* eventfd that wakes the watch */
 	struct lent *lent;
 	bool random_fds;
+	pthread_mutex_t lock; /* of what follows */
+	struct worker *worker[WORKERS_MAX]; /* whom the watch looks after; NULL: free */
 	_Atomic uint64_t counts[SYSCALL_COUNTS];
 };
 
 struct worker {
 	struct workers *all;
+	pthread_t thread;
+	unsigned waited;  /* the watch's: what op.waits was when it looked */
 	pid_t last;	  /* who made the call before this one, and how often in a row it was the same */
 	unsigned in_row;
 	bool receives; /* at first: it was let in */
@@ -463,6 +467,39 @@ static bool watch_waits(struct workers *all, int end_fd, long nanoseconds)
 	return polled[0].revents != 0;
 }
 
+/* An open that may wait lasts: it is to come back and find out what it waits for. */
+static void interrupt_waiting(struct workers *all)
+{
+	pthread_mutex_lock(&all->lock);
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+		struct worker *worker = all->worker[i];
+		unsigned waits = worker ? atomic_load_explicit(&worker->op.waits, memory_order_relaxed) : 0;
+
+		if (waits % 2 == 0)
+			continue;
+		if (waits == worker->waited)
+			steer_interrupt(worker->thread);
+		worker->waited = waits;
+	}
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* From now on (or, IN is false, no more) the watch looks after WORKER, which is the calling thread's. */
+static void be_watched(struct worker *worker, bool in)
+{
+	struct workers *all = worker->all;
+
+	pthread_mutex_lock(&all->lock);
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+		if (all->worker[i] == (in ? NULL : worker)) {
+			all->worker[i] = in ? worker : NULL;
+			worker->op.watched = in;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&all->lock);
+}
+
 void workers_watch(struct workers *all, int end_fd)
 {
 	uint64_t before = 0;
@@ -479,7 +516,9 @@ void workers_watch(struct workers *all, int end_fd)
 		if (idle && !receiving)
 			let_receive(all, NULL, WORKERS_MAX);
 		before = now;
-		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS) {
+		interrupt_waiting(all);
+		/* While a call is served it may come to something that lasts. */
+		if (!lent_expire(all->lent) && idle >= WATCH_IDLE_LOOKS && fewer_work(all, 2)) {
 			atomic_store(&all->watch_rests, true);
 			/* Who takes a call from now on wakes the watch; who took one just before is seen here. */
 			if ((atomic_load(&all->receiving) || !atomic_exchange(&all->watch_rests, false)) &&
@@ -507,6 +546,9 @@ static void *worker_main(void *userdata)
 	else
 		umask(0);
 	worker->caller.caller.ops->leave(&worker->caller.caller);
+	worker->thread = pthread_self();
+	steer_interruptible();
+	be_watched(worker, true);
 	if (all->config.wards)
 		wards_init_rights(all->config.wards, &worker->rights);
 	crypt_reports_wait();
@@ -540,6 +582,7 @@ static void *worker_main(void *userdata)
 		crypt_reports_end(all->config.log);
 		answer(worker, error, &out);
 	}
+	be_watched(worker, false);
 	atomic_fetch_sub(&all->all, 1);
 	steer_hand_free(worker->hand);
 	free(worker);
@@ -619,6 +662,7 @@ int workers_start(const struct workers_config *config, struct workers **ret)
 	policy_settings(config->view->policy, &settings);
 	all->random_fds = settings.rand_fd;
 	sem_init(&all->turn, 0, 0);
+	pthread_mutex_init(&all->lock, NULL);
 	all->receiving = 1;
 	all->processors = processors();
 	all->watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -65,6 +65,13 @@ bool known_regular(const struct known *known, const char *path, size_t len)
 	return atomic_load_explicit(&known->slot[value % SLOTS], memory_order_relaxed) == value;
 }
 
+void known_drop(struct known *known, const char *path, size_t len)
+{
+	uint64_t value = hash(known_moment(known), path, len);
+
+	atomic_compare_exchange_strong(&known->slot[value % SLOTS], &value, 0);
+}
+
 void known_forget(struct known *known)
 {
 	atomic_fetch_add_explicit(&known->changes, 1, memory_order_release);

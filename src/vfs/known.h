@@ -23,5 +23,8 @@ uint64_t known_moment(const struct known *known);
 void known_note(struct known *known, uint64_t moment, const char *path, size_t len);
 bool known_regular(const struct known *known, const char *path, size_t len);
 
+/* It did not lead to one. */
+void known_drop(struct known *known, const char *path, size_t len);
+
 /* Something that is no regular file got a name, or names beneath a directory changed. After the change was made. */
 void known_forget(struct known *known);

@@ -86,6 +86,9 @@ struct op {
 	uint64_t open_flags; /* of an open: as the caller gave them */
 	struct walk walk[2];
 	bool holds_fs; /* op_take_umask() made it the only one that may change the process's */
+	/* Who sees to this thread interrupts it by a signal when `waits` is odd and the same for long. Kept from op to op. */
+	bool watched;
+	_Atomic unsigned waits;
 	/* Scratch for content that goes to or comes from the caller (listings, xattrs, links). */
 	char scratch[2][64 * 1024 + 1];
 };

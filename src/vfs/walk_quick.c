@@ -257,14 +257,26 @@ static int look(struct op *op, struct walk *walk, const struct place *place, uns
 #define AT_ONCE                                                                                                        \
 	((uint64_t)(O_ACCMODE | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_DIRECTORY | O_APPEND | O_NOCTTY | 0100000))
 
+/* openat2, which is to be interrupted when it lasts. */
+static int open_watched(struct op *op, const struct place *place, uint64_t flags)
+{
+	unsigned waits = atomic_load_explicit(&op->waits, memory_order_relaxed);
+
+	atomic_store_explicit(&op->waits, waits + 1, memory_order_relaxed);
+	int fd = sys_openat2(place->dirfd, place->name, flags, RESOLVE_NO_SYMLINKS);
+	atomic_store_explicit(&op->waits, waits + 2, memory_order_relaxed);
+	return fd;
+}
+
 /*
  * Open what PLACE names and see that it is what it was taken for: a regular file, or a directory, that no rule speaks of
- * by its identity. What comes in between is closed again: O_NONBLOCK keeps a FIFO from holding this thread.
+ * by its identity. What comes in between is closed again. What may hold this thread (a FIFO) is interrupted; where nobody
+ * sees to that, O_NONBLOCK keeps it from waiting, which has to be taken away again.
  */
-static int open_place(struct op *op, struct walk *walk, const struct place *place, uint64_t flags, int *ret_fd)
+static int try_place(struct op *op, struct walk *walk, const struct place *place, uint64_t flags, int *ret_fd)
 {
-	bool directory = flags & O_DIRECTORY, add = !directory && !(flags & O_NONBLOCK);
-	int fd = sys_openat2(place->dirfd, place->name, flags | O_NOCTTY | (add ? O_NONBLOCK : 0), RESOLVE_NO_SYMLINKS);
+	bool directory = flags & O_DIRECTORY, add = !directory && !(flags & O_NONBLOCK) && !op->watched;
+	int fd = open_watched(op, place, flags | O_NOCTTY | (add ? O_NONBLOCK : 0));
 	_cleanup_close_ int opened = fd;
 
 	if (fd < 0 || stat_of(fd, &walk->stat) < 0)
@@ -280,6 +292,16 @@ static int open_place(struct op *op, struct walk *walk, const struct place *plac
 		return -EAGAIN;
 	*ret_fd = steal_fd(&opened);
 	return 0;
+}
+
+static int open_place(struct op *op, struct walk *walk, const struct place *place, uint64_t flags, int *ret_fd)
+{
+	int error = try_place(op, walk, place, flags, ret_fd);
+
+	/* Once is enough: what is there now may notice a second time. */
+	if (error)
+		known_drop(op->view->known, walk->path, walk->path_len);
+	return error;
 }
 
 static bool may_open_at_once(const struct op *op, const struct walk *walk, uint64_t flags)

@@ -6,3 +6,6 @@ scrim_unit(vfs_stat LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handler
 scrim_unit(vfs_walk LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_open.c ${duel_handlers}/handlers_stat.c)
 scrim_unit(known LINK scrim_vfs SOURCES ${duel_help} ${duel_handlers}/handlers_open.c ${duel_handlers}/handlers_stat.c
   ${duel_handlers}/handlers_names.c)
+if(TARGET scrim)
+  scrim_driver(integration.fifo_in_place integration integration/fifo_in_place.py)
+endif()

@@ -85,6 +85,11 @@ static void test_table(void **state)
 		known_note(known, moment, "/a/b", 4);
 		a = known_regular(known, "/a/b", 4);
 		b = known_regular(known, "/a/c", 4) || known_regular(known, "/a/b/", 5) || known_regular(known, "/a/", 3);
+		known_note(known, moment, "/a/d", 4);
+		known_drop(known, "/a/d", 4);
+		b |= known_regular(known, "/a/d", 4);
+		known_drop(known, "/a/e", 4);
+		a &= known_regular(known, "/a/b", 4);
 		known_forget(known);
 		c = known_regular(known, "/a/b", 4);
 		/* Looked at before something was forgotten, noted after. */

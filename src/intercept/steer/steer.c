@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/memory.h"
 #include "base/rseq.h"
+#include "intercept/listener.h"
 #include "intercept/steer/internal.h"
 #include "intercept/steer/vdso.h"
 
@@ -93,13 +93,13 @@ static void give(const struct steer *steer, const struct seccomp_notif *notif, i
 	};
 	struct seccomp_notif_resp response = {.id = notif->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
-	int number = ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	int number = listener_request(steer->config.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	if (number < 0)
-		response = (struct seccomp_notif_resp){.id = notif->id, .error = -errno};
+		response = (struct seccomp_notif_resp){.id = notif->id, .error = number};
 	else if (at < 0)
 		response = (struct seccomp_notif_resp){.id = notif->id, .val = number};
 	/* One that died meanwhile needs no answer; who steers it sees that, and what an error does to it. */
-	ioctl(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	listener_request(steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 bool steer_answers(struct steer *steer, const struct seccomp_notif *notif)
@@ -355,23 +355,34 @@ static void run_job(struct tracee *t, const struct steer_job *job)
 
 static void on_tick_signal(int signal)
 {
-	(void)signal; /* only to interrupt waitpid */
+	(void)signal; /* only to interrupt waitpid, and what steer_interrupt() is for */
+}
+
+void steer_interruptible(void)
+{
+	sigset_t tick;
+
+	sigemptyset(&tick);
+	sigaddset(&tick, STEER_TICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+}
+
+void steer_interrupt(pthread_t thread)
+{
+	pthread_kill(thread, STEER_TICK_SIGNAL);
 }
 
 /* The calling thread is to be a tracer. */
 static void begin_tracing(struct tracee *t, struct steer *steer)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = STEER_TICK_SIGNAL};
-	sigset_t tick;
 
 	memset(t, 0, sizeof(*t));
 	t->steer = steer;
 	event.sigev_notify_thread_id = gettid();
 	/* Without a timer (RLIMIT_SIGPENDING) there is no deadline; everything else works. */
 	t->timed = timer_create(CLOCK_MONOTONIC, &event, &t->timer) == 0;
-	sigemptyset(&tick);
-	sigaddset(&tick, STEER_TICK_SIGNAL);
-	pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+	steer_interruptible();
 }
 
 static void *engine_main(void *argument)

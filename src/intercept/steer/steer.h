@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -122,6 +123,13 @@ int steer_run(struct steer_hand *hand, const struct steer_job *job);
 /* What a thread needs for it; made and freed in that thread. Its signal STEER_TICK_SIGNAL gets unblocked. */
 int steer_hand_new(struct steer *steer, struct steer_hand **ret);
 struct steer_hand *steer_hand_free(struct steer_hand *hand);
+
+/*
+ * Let THREAD come back from a call that waits; what is not interrupted by signals goes on. That thread has to have called
+ * steer_interruptible() before. It may come late: a call that the thread makes later must bear it.
+ */
+void steer_interrupt(pthread_t thread);
+void steer_interruptible(void);
 
 /*
  * Is this notification a call by which a held caller gets a descriptor of ours (a new image's guard pages, the socket

@@ -12,13 +12,13 @@
 #include <linux/audit.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "intercept/listener.h"
 #include "intercept/steer/internal.h"
 
 #define USER_CS_64 0x33
@@ -164,7 +164,7 @@ int tracee_mask_all(struct tracee *t)
 static int respond(struct tracee *t, uint64_t id, int error)
 {
 	struct seccomp_notif_resp response = {.id = id, .error = error};
-	return ioctl(t->steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response) < 0 ? -errno : 0;
+	return listener_request(t->steer->config.listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 /* Seized, but its notification is gone: it is dying, or the number belongs to somebody else by now. Leave it alone. */
