@@ -25,7 +25,7 @@ while :; do
 	esac
 done
 # All of what Yama decides (who may trace: steering, lending, orphans), and what an older kernel has not.
-tests=${1:-'^(integration\.(features_refused|parents(\.user)?)|escape\.append\.user|unit\.(memory|crypt_vectors|crypt_xaes))$'}
+tests=${1:-'^(integration\.(features_refused|doctor|parents(\.user)?)|escape\.append\.user|unit\.(memory|crypt_vectors|crypt_xaes))$'}
 limit=1100
 [ "$tests" = "${1:-}" ] && limit=86400
 [ "$tests" != all ] || tests='^(unit|integration|escape|steer)\.'
