@@ -21,10 +21,10 @@ static void note_report(void *data, const char *path, size_t path_len, int error
 {
 	struct stand *stand = data;
 
-	__atomic_add_fetch(&stand->reports, 1, __ATOMIC_RELAXED);
-	stand->error = error;
 	snprintf(stand->path, sizeof(stand->path), "%.*s", (int)path_len, path);
 	snprintf(stand->note, sizeof(stand->note), "%s", note);
+	stand->reports++;
+	stand->error = error;
 }
 
 static void make_key(struct store_key *key)

@@ -16,7 +16,7 @@ struct stand {
 	struct vnodes *vnodes;
 	struct vnodes_config config; /* file_max, total_max, freshness: may be set between stand_down() and stand_up() */
 	/* What was reported last, and how often. */
-	int reports, error;
+	_Atomic int reports, error;
 	char path[512], note[256];
 };
 

@@ -23,6 +23,13 @@ static uint64_t memory_size(void)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_C(1) << 30;
 }
 
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > CREW_MAX ? CREW_MAX : (unsigned)n;
+}
+
 static int find_backing_dev(dev_t *ret_dev)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -81,7 +88,7 @@ int vnodes_new(const struct vnodes_config *config, struct vnodes **ret, struct e
 	if (error == 0)
 		error = sizes_new(&all->sizes);
 	if (error == 0)
-		error = crew_new(CREW_MAX, &all->crew);
+		error = crew_new(processors(), &all->crew);
 	if (error < 0)
 		return errmsg_set(msg, error, "encrypted files cannot be served: %s", strerror(-error));
 	*ret = TAKE_PTR(all);
