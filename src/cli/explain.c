@@ -84,6 +84,8 @@ static json_t *rule_json(const struct rule *rule)
 
 	json_object_set_new(object, "verb", json_bytes(rule->verb));
 	json_object_set_new(object, "pattern", json_bytes(rule->pattern));
+	if (rule->crypt_key)
+		json_object_set_new(object, "key", json_bytes(rule->crypt_key));
 	json_object_set_new(object, "origin", json_bytes(rule->origin));
 	if (rule->line)
 		json_object_set_new(object, "line", json_integer(rule->line));
@@ -96,7 +98,11 @@ static void print_rule(const struct rule *rule)
 
 	printf("%s ", rule->verb);
 	print_safe(stdout, rule->pattern);
-	printf(" (");
+	if (rule->crypt_key) {
+		printf(" key=");
+		print_safe(stdout, rule->crypt_key);
+	}
+	printf(rule->files_only ? " files=only (" : " (");
 	print_safe(stdout, place_of(rule, place, sizeof(place)));
 	printf(")");
 }

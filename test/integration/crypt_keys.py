@@ -12,7 +12,7 @@ import sys
 import termios
 
 import drivers
-from crypt_support import DEADLINE, SCRIM, Home, Processes, children, name_of, wait_for
+from crypt_support import DEADLINE, SCRIM, Home, Processes, name_of, wait_for
 from terminal import PseudoTerminal
 
 

@@ -15,7 +15,7 @@ import sys
 import time
 
 import drivers
-from crypt_support import DEADLINE, SCRIM, Home, Processes, name_of, wait_for
+from crypt_support import DEADLINE, SCRIM, Home, Processes, gone, wait_for
 
 README = sys.argv[2]
 RULE = ["-r", "crypt ~/letters key=work"]
@@ -34,14 +34,6 @@ def running(home, script, *words, **kwargs):
     run = Processes(front.pid, ready)
     os.close(ready)
     return run, front, end
-
-
-def gone(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_committed_when_it_returns():

@@ -103,6 +103,15 @@ def wait_for(what, condition):
         time.sleep(0.01)
 
 
+def gone(pid):
+    """PID has ended, with all its threads: the first one is a zombie before the others have let go of descriptors."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except OSError:
+        return True
+
+
 class Processes:
     """Those of a run whose front is FRONT, once its command has written a line to READY (a descriptor)."""
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import drivers
-from crypt_support import DEADLINE, SCRIM, Home, Processes, name_of, wait_for
+from crypt_support import Home, Processes, gone, wait_for
 
 
 class Place(Home):
@@ -96,14 +96,8 @@ def test_only_ciphertext_and_left_overs():
     for pid in [run.supervisor, run.front, run.reaper, run.command]:
         os.kill(pid, signal.SIGKILL)
     front.wait()
-
-    def over(pid):
-        try:
-            return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
     for pid in [run.supervisor, run.reaper, run.command]:
-        wait_for("they are dead", lambda: over(pid))
+        wait_for("they are dead", lambda: gone(pid))
     assert home.left() == [scratch]
     assert ciphertext_only(place, [b"classified"]) == 2
     # Nobody can read it, not with any key there is.
