@@ -167,7 +167,7 @@ def test_passphrase_by_file_and_command():
     reader, writer = os.pipe()
     os.write(writer, b"correct horse")
     os.close(writer)
-    assert home.run("recovery", "work", "--passfile", f"/dev/fd/{reader}", pass_fds=[reader])[0] == out
+    assert home.run("recovery", "work", "--passfile", f"/proc/self/fd/{reader}", pass_fds=[reader])[0] == out
     os.close(reader)
     # Nobody to ask.
     _, err = home.run("recovery", "work", status=1)
