@@ -16,6 +16,9 @@
 #include "vfs/overlay/memfd.h"
 #include "vfs/vnode/internal.h"
 
+#define GOING_TRIES 5
+#define GOING_WAIT  10000000 /* ns */
+
 int real_key(const struct vnodes *all, int32_t rule, const struct vnode_key **ret)
 {
 	if (!all || !all->config.keys || rule < 0 || (uint32_t)rule >= policy_rule_count(all->config.policy) ||
@@ -31,6 +34,11 @@ static int lock(struct vnodes *all, int fd, bool write)
 	char note[128];
 	int error = store_lock(fd, write, &holder);
 
+	/* A run that was killed holds it until its last call to the disk is done. */
+	for (int i = 0; i < GOING_TRIES && error == -EBUSY; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = GOING_WAIT}, NULL);
+		error = store_lock(fd, write, &holder);
+	}
 	if (error == -EBUSY) {
 		if (holder.pid)
 			snprintf(note, sizeof(note), "in use by %s (%d)", holder.command, (int)holder.pid);
