@@ -39,7 +39,7 @@ most_concerned() {
 # Tests that need the feature for what they do themselves.
 need_it() {
 	case $1 in
-	docker) echo '|^(integration\.filter_calls|escape\.procfs|steer\.)' ;;     # fetch a listener; mount
+	docker) echo '|^(integration\.(filter_calls|binfmt)|escape\.procfs|steer\.)' ;; # fetch a listener; mount
 	pidfd_getfd) echo '|^(integration\.filter_calls|steer\.)' ;;
 	statx) echo '|^unit\.vfs_stat$' ;;
 	openat2) echo '|^unit\.vfs_exec$' ;; # changes its mount namespace beneath a view of its own

@@ -172,6 +172,106 @@ static int start_vnodes(struct view *view, const struct launch *launch, struct e
 			    ret);
 }
 
+/* All that serves one view, from the start of its command on. Threads use it until the process ends. */
+struct service {
+	const struct supervisor_config *config;
+	struct view *view;
+	struct guard *guard;
+	struct launch launch;
+	struct parents *parents;
+	struct told told;
+	struct steer *steer;
+	struct record *record;
+	struct ending *ending;
+	struct workers *workers;
+};
+
+/* What is known of callers, and the way to steer them. The command is held. */
+static int start_callers(struct service *service, struct errmsg *msg)
+{
+	const struct launch *launch = &service->launch;
+	struct view *view = service->view;
+	struct told *told = &service->told;
+	int error;
+
+	error = parents_new(&(struct parents_config){.proc_fd = view->proc_fd,
+						     .reaper = launch->reaper,
+						     .command = launch->command,
+						     .command_pidfd = launch->command_pidfd,
+						     .front = view->own_pids[2]},
+			    &service->parents);
+	if (error)
+		return errmsg_set(msg, error, "cannot watch the command: %s", strerror(-error));
+	error = threads_new(&told->threads);
+	if (!error && view->root)
+		error = wards_new(&(struct wards_config){.proc_fd = view->proc_fd,
+							 .listener = launch->listener,
+							 .vault_pids = view->vault_pids,
+							 .threads = told->threads},
+				  &told->wards);
+	if (error)
+		return errmsg_set(msg, error, "cannot prepare for other users: %s", strerror(-error));
+	error = steer_new(&(struct steer_config){.listener = launch->listener,
+						 .vault = launch->reaper,
+						 .guard = service->guard,
+						 .counts_signals = service->config->stats_file != NULL,
+						 .executed = on_executed,
+						 .stage = told->wards ? on_stage : NULL,
+						 .userdata = told},
+			  &service->steer);
+	return error ? errmsg_set(msg, error, "cannot start steering: %s", strerror(-error)) : 0;
+}
+
+static int start_workers(struct service *service, struct errmsg *msg)
+{
+	const struct supervisor_config *config = service->config;
+	int error = config->log ? log_start(config->log) : 0;
+
+	if (error)
+		return errmsg_set(msg, error, "cannot start the log: %s", strerror(-error));
+	error = config->record_fd > 0 ? record_new(&service->record) : 0;
+	if (error)
+		return errmsg_set(msg, error, "nothing can be recorded: out of memory");
+	error = start_vnodes(service->view, &service->launch, &service->ending);
+	if (error)
+		return errmsg_set(msg, error, "cannot start what writes encrypted files: %s", strerror(-error));
+	error = workers_start(&(struct workers_config){.listener = service->launch.listener,
+						       .reaper = service->launch.reaper,
+						       .view = service->view,
+						       .steer = service->steer,
+						       .parents = service->parents,
+						       .threads = service->told.threads,
+						       .wards = service->told.wards,
+						       .log = config->log,
+						       .record = service->record,
+						       .initial = config->workers},
+			      &service->workers);
+	return error ? errmsg_set(msg, error, "cannot start the workers: %s", strerror(-error)) : 0;
+}
+
+/* The command is let go, and served until nobody is left. */
+static int serve(struct service *service, struct errmsg *msg)
+{
+	const struct supervisor_config *config = service->config;
+	_cleanup_close_ int reaper = (int)syscall(SYS_pidfd_open, service->launch.reaper, 0);
+	int error;
+
+	if (reaper < 0)
+		return errmsg_set(msg, -errno, "cannot watch the reaper: %s", strerror(errno));
+	error = launch_go(&service->launch);
+	if (error)
+		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
+	workers_watch(service->workers, reaper);
+	error = launch_wait(&service->launch);
+	ending_finish(service->ending);
+	wards_end(service->told.wards);
+	if (service->record)
+		record_write(service->record, config->record_fd);
+	if (config->stats_file)
+		write_stats(config->stats_file, service->workers, service->steer);
+	return error == -ESRCH ? errmsg_set(msg, error, "the reaper was killed: the view has ended") : 0;
+}
+
 int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 {
 	_cleanup_(free_view) struct view *view = NULL;
@@ -179,14 +279,7 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	_cleanup_(free_filter) struct sock_fprog *program = NULL;
 	struct launch_config launch_config = config->launch;
 	struct vnodes_config vnodes;
-	struct launch launch = {.listener = -EBADF};
-	struct workers *workers = NULL;
-	struct parents *parents = NULL;
-	struct threads *threads = NULL;
-	struct record *record = NULL;
-	struct wards *wards = NULL;
-	struct ending *ending = NULL;
-	struct steer *steer = NULL;
+	static struct service service; /* threads that are not waited for use it to the end of the process */
 	int error;
 
 	if (config->vnodes) {
@@ -216,86 +309,23 @@ int supervisor_main(const struct supervisor_config *config, struct errmsg *msg)
 	launch_config.filter = program;
 	launch_config.proven = true;
 	launch_config.commits = view->vnodes != NULL;
-	error = launch_start(&launch_config, &launch, msg);
+	service = (struct service){.config = config, .view = view, .guard = guard, .launch = {.listener = -EBADF}};
+	error = launch_start(&launch_config, &service.launch, msg);
 	if (error)
 		return error;
 	raise_limits();
 	no_signals_for_stops();
-	notify_sync_wake_up(launch.listener);
+	notify_sync_wake_up(service.launch.listener);
 	view->own_pids[0] = getpid();
-	view->own_pids[1] = launch.reaper;
+	view->own_pids[1] = service.launch.reaper;
 	view->own_pids[2] = getppid();
-	error = parents_new(&(struct parents_config){.proc_fd = view->proc_fd,
-						     .reaper = launch.reaper,
-						     .command = launch.command,
-						     .command_pidfd = launch.command_pidfd,
-						     .front = view->own_pids[2]},
-			    &parents);
-	if (error)
-		return errmsg_set(msg, error, "cannot watch the command: %s", strerror(-error));
-	error = threads_new(&threads);
-	if (!error && view->root)
-		error = wards_new(&(struct wards_config){.proc_fd = view->proc_fd,
-							 .listener = launch.listener,
-							 .vault_pids = view->vault_pids,
-							 .threads = threads},
-				  &wards);
-	if (error)
-		return errmsg_set(msg, error, "cannot prepare for other users: %s", strerror(-error));
-	static struct told told; /* as long as there are threads */
-	told = (struct told){.threads = threads, .wards = wards};
-	error = steer_new(&(struct steer_config){.listener = launch.listener,
-						 .vault = launch.reaper,
-						 .guard = guard,
-						 .counts_signals = config->stats_file != NULL,
-						 .executed = on_executed,
-						 .stage = wards ? on_stage : NULL,
-						 .userdata = &told},
-			  &steer);
-	if (error)
-		return errmsg_set(msg, error, "cannot start steering: %s", strerror(-error));
-	if (config->log) {
-		error = log_start(config->log);
-		if (error)
-			return errmsg_set(msg, error, "cannot start the log: %s", strerror(-error));
+	error = start_callers(&service, msg);
+	if (!error)
+		error = start_workers(&service, msg);
+	/* From here on workers read the view, the policy and the guard: the end of the process releases them. */
+	if (service.workers) {
+		TAKE_PTR(view);
+		TAKE_PTR(guard);
 	}
-	if (config->record_fd > 0) {
-		error = record_new(&record);
-		if (error)
-			return errmsg_set(msg, error, "nothing can be recorded: out of memory");
-	}
-	error = start_vnodes(view, &launch, &ending);
-	if (error)
-		return errmsg_set(msg, error, "cannot start what writes encrypted files: %s", strerror(-error));
-	error = workers_start(&(struct workers_config){.listener = launch.listener,
-						       .reaper = launch.reaper,
-						       .view = view,
-						       .steer = steer,
-						       .parents = parents,
-						       .threads = threads,
-						       .wards = wards,
-						       .log = config->log,
-						       .record = record,
-						       .initial = config->workers},
-			      &workers);
-	if (error)
-		return errmsg_set(msg, error, "cannot start the workers: %s", strerror(-error));
-	_cleanup_close_ int reaper = (int)syscall(SYS_pidfd_open, launch.reaper, 0);
-	if (reaper < 0)
-		return errmsg_set(msg, -errno, "cannot watch the reaper: %s", strerror(errno));
-	error = launch_go(&launch);
-	if (error)
-		return errmsg_set(msg, error, "cannot start the command: %s", strerror(-error));
-	workers_watch(workers, reaper);
-	error = launch_wait(&launch);
-	ending_finish(ending);
-	wards_end(wards);
-	if (record)
-		record_write(record, config->record_fd);
-	if (config->stats_file)
-		write_stats(config->stats_file, workers, steer);
-	/* Workers still read the view, the policy and the guard: the end of the process releases them. */
-	TAKE_PTR(view);
-	TAKE_PTR(guard);
-	return error == -ESRCH ? errmsg_set(msg, error, "the reaper was killed: the view has ended") : 0;
+	return error ? error : serve(&service, msg);
 }

@@ -83,12 +83,13 @@ static long execute_in_child(const struct op *op, const uint64_t args[KIND_ARGS]
 
 /*
  * A whole listing, from the beginning: what a program sees of names that are made or removed while it lists is left open
- * by POSIX, and other things on the way (a read ahead) decide it. SEEKING: by way of the offsets that are told.
+ * by POSIX, and other things on the way (a read ahead) decide it. SEEKING: by way of the offsets that are told. Of
+ * directories outside of the tree only that they can be listed: names in /proc are numbers, and more or less long.
  */
 static long list(const struct op *op, const uint64_t a[KIND_ARGS], bool seeking)
 {
 	int fd = (int)a[0];
-	bool old = op->kind->nr == SYS_getdents;
+	bool old = op->kind->nr == SYS_getdents, ours = describe_of_tree(fd);
 	size_t size;
 	const unsigned char *buffer = run_buffer(1, &size);
 	long result, calls = 0;
@@ -100,14 +101,20 @@ static long list(const struct op *op, const uint64_t a[KIND_ARGS], bool seeking)
 		result = syscall(op->kind->nr, a[0], a[1], a[2]);
 		if (result <= 0)
 			break;
+		if (!ours)
+			continue;
 		fprintf(scene.trace, "%ld", result);
-		last = (size_t)result <= size && describe_of_tree(fd) ? describe_entries(buffer, (size_t)result, old) : -1;
+		last = (size_t)result <= size ? describe_entries(buffer, (size_t)result, old) : -1;
 		fputs(", ", scene.trace);
 		if (seeking && last >= 0)
 			lseek(fd, last, SEEK_SET);
 	}
 	if (result < 0 && calls == 0)
 		return -errno;
+	if (!ours) {
+		fputs("elsewhere ", scene.trace);
+		return 0;
+	}
 	fprintf(scene.trace, "%s at %lx ", result < 0 ? strerrorname_np(errno) : "end", (long)lseek(fd, 0, SEEK_CUR));
 	return 0;
 }
