@@ -249,10 +249,8 @@ def test_terminated(place):
         os.read(read, 1)
         os.close(read)
         os.kill(place.supervisor(process), number)
-        try:
-            process.wait(3)
-        except subprocess.TimeoutExpired:
-            place.kill(process)
+        time.sleep(1)
+        kill_view(place, process)
         if number.name.encode() not in place.content("file"):
             raise AssertionError(f"{number.name}: what was written is not there")
     place.verify()
