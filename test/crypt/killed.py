@@ -16,7 +16,7 @@ import struct
 import subprocess
 import time
 
-from crypt_support import LIMIT, crypt_only, descendants, expect, main, turns
+from crypt_support import LIMIT, crypt_only, descendants, expect, main, turns, wait_for_end
 
 RECORD = struct.Struct("=IIIIQQ")
 WRITE, TRUNCATE, REPLACE, DONE, FAILED = range(1, 6)
@@ -84,18 +84,7 @@ def kill_view(place, process):
         below = descendants(process.pid)
         os.kill(place.supervisor(process), signal.SIGKILL)
         expect(process.wait(LIMIT), 125, "the run's end")
-        for pid in below:
-            for _ in range(4000):
-                try:
-                    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                        if file.read().rsplit(")", 1)[1].split()[0] == "Z":
-                            break
-                except FileNotFoundError:
-                    break
-                time.sleep(0.005)
-            else:
-                # What is left of the view can do nothing more to a file, but its end is waited for.
-                os.kill(pid, signal.SIGKILL)
+        wait_for_end(below)
     process.wait(LIMIT)
 
 
@@ -243,7 +232,7 @@ def test_terminated(place):
     """Told to end (SIGTERM, SIGINT, SIGHUP), it commits what there is first, synced or not."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         read, write = os.pipe()
-        process = place.start("/bin/sh", "-c", f"exec 4>>file; echo {number.name} >&4; echo >&{write}; sleep 100",
+        process = place.start("/bin/sh", "-c", f"exec 4>>file; echo {number.name} >&4; echo >&{write}; exec sleep 100",
                               options=("--pass-fd", str(write)), pass_fds=(write,))
         os.close(write)
         os.read(read, 1)

@@ -12,7 +12,7 @@ OPENS = turns(20_000, 1_000_000)
 STEPS = 5
 # Vnodes and their plaintext are kept for some seconds, and only so many: what a step leaves behind must not add up. Buffers
 # of the workers that a busy machine starts later are the slack.
-GROWTH_KIB, MOST_KIB, DESCRIPTORS = 2048, 48 * 1024, 400
+GROWTH_KIB, MOST_KIB, DESCRIPTORS = 2048, 48 * 1024, 3 * 600
 
 PROGRAM = """
 each = int(sys.argv[1])

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from crypt_support import LIMIT, crypt_only, descendants, expect, is_encrypted, main, turns
+from crypt_support import LIMIT, crypt_only, descendants, expect, is_encrypted, main, turns, wait_for_end
 
 LOOK = """
 def pieces(limit, seed=7):
@@ -49,9 +49,19 @@ class Held:
 
     def __exit__(self, *error):
         self.process.stdin.close()
-        expect(self.process.wait(LIMIT), 0, "the end")
+        status = self.process.wait(LIMIT)
+        if status:
+            raise AssertionError(f"status {status} at the end: {self.process.stderr.read().decode()[-2000:]} {self.place.logged()[-3000:]}")
         self.process.stdout.close()
         self.process.stderr.close()
+
+    def dead(self):
+        """Its end has been caused: wait for it."""
+        below = descendants(self.process.pid)
+        self.process.wait(LIMIT)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+        wait_for_end(below)
 
 
 def test_C1_very_many_tiny_writes(place):
@@ -819,13 +829,8 @@ result = {call if ';' not in call else 'None'}
 assert result in (None, 0), result
 """
         held = Held(place, code)
-        if place.mode != "native":
-            os.kill(place.supervisor(held.process), signal.SIGKILL)
-        else:
-            held.process.kill()
-        held.process.wait(LIMIT)
-        for pipe in (held.process.stdin, held.process.stdout, held.process.stderr):
-            pipe.close()
+        os.kill(place.supervisor(held.process) if place.mode != "native" else held.process.pid, signal.SIGKILL)
+        held.dead()
         wanted = f"{name} ".encode() * 5000
         expect(place.content(name) == (b"MAPPED" + wanted[6:] if name == "msync" else wanted), True, name)
     place.verify()

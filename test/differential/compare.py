@@ -98,10 +98,12 @@ class Encrypted:
     """What docs/PARITY.md says that it is different in encrypted files: how often each was met, and the row that allows it."""
 
     ROW = "encrypted files"
-    KINDS = ("st_blocks", "atime", "statx", "holes")
+    KINDS = ("st_blocks", "atime", "statx", "holes", "one of several names", "O_TMPFILE of F_GETFL")
     BLOCKS = re.compile(r" blocks (\d+) ")
     REGULAR = re.compile(r"(?:^tree .*| )(10[0-7]{4}) \d+:\d+ ")
     TIMES = re.compile(r"( rdev [0-9a-f:]+)( -?\d+\.\d{9}| before| now)")
+    SEVERAL = re.compile(r" nlink ([2-9]|\d\d+) ")
+    NAME = re.compile(r' at "[^"]*"')
     REST = re.compile(r" attributes 0x[0-9a-f]+/0x[0-9a-f]+| rest [0-9a-f]+")
 
     def __init__(self):
@@ -123,10 +125,20 @@ class Encrypted:
             # Reading goes past the file system: of the real file it is the loading that is seen.
             native, inside = self.replaced("atime", self.TIMES, native, inside, r"\1 ~")
             native, inside = self.replaced("statx", self.REST, native, inside, " ~")
+            if self.SEVERAL.search(native):
+                native, inside = self.replaced("one of several names", self.NAME, native, inside, " at ~")
+            native, inside = self.without_tmpfile(native, inside)
         if call.startswith("lseek.hole "):
             # Where the kernel sees a hole depends on how the file lies there; that all of it is data is always right.
             self.met["holes"] += native != inside
             native = inside = ""
+        return native, inside
+
+    def without_tmpfile(self, native, inside):
+        n, i = STATUS.search(native), STATUS.search(inside)
+        if n and i and int(n.group(1), 16) == int(i.group(1), 16) | 0x410000 != int(i.group(1), 16):
+            self.met["O_TMPFILE of F_GETFL"] += 1
+            native = native.replace(n.group(0), i.group(0), 1)
         return native, inside
 
     def report(self):

@@ -129,6 +129,9 @@ static int make_durable(struct store *s)
 {
 	int r;
 
+	/* A file without a byte is an empty one; zeros could be somebody's plain file. */
+	if (s->is_new && !s->synced)
+		return s->env.io->sync(s->env.handle);
 	if (!s->synced || s->is_new)
 		return page_prepare(s);
 	r = s->env.io->sync(s->env.handle);
