@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store fuzz features vm suites (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store crypt fuzz features vm suites (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
 # SCRIM_SOAK=1 is set for the tests; those with a loop of their own honour it:
 #   integration/lifetime_of_descriptions.py   30,000 turns of each kind instead of 3,000
 #   integration/store_rekey.py                commands killed at each step instead of 14; 1,000 copies of a file in use
+#   crypt/*.py                                5,000 transactions, 500 commits, 300 kills, 1,000,000 random operations, ...
 #   integration/memory_flat.py                a million opens and 10,000 processes instead of 30,000 and 300
 # The others are run again and again: what they do (races, storms of signals, real programs) differs each time.
 # Stops at the first failure, with its output.
@@ -15,7 +16,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store fuzz features vm suites; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store crypt fuzz features vm suites; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -64,6 +65,21 @@ store() {
 	again 1 '^integration.store_'
 }
 
+# Encrypted files in a view: all of test/crypt, and 200,000 calls in an encrypted directory, natively and inside.
+crypt() {
+	local user
+	./scripts/install-packages.sh scripts/packages-soak.txt
+	release
+	mkdir -p "$build/differential"
+	for user in "" --user; do
+		say "differential, encrypted $user"
+		test/launch.sh "$PWD" python3 -B "$PWD/test/differential/differential.py" --fs ext4 --rules crypt ${user:+"$user"} \
+			--calls 100000 --seed $((RANDOM * 32768 + RANDOM)) --keep "$(realpath "$build/differential")" \
+			"$(realpath "$build/release/src/scrim")" "$(realpath "$build/release/test/differential")"
+	done
+	again 1 '^crypt\.'
+}
+
 # Straight from the corpus, with another seed each time: the tests' own seed and time limit are for quick runs.
 fuzz() {
 	local fuzzer name
@@ -89,12 +105,13 @@ for part in "$@"; do
 	memory) again $(((rounds + 9) / 10)) '^integration\.memory_flat' ;;
 	differential) differential ;;
 	store) store ;;
+	crypt) crypt ;;
 	fuzz) fuzz ;;
 	features) release && SCRIM_FEATURES_BUILD=$build/release ./scripts/features-off.sh ;;
 	vm) release && SCRIM_VM_BUILD=$build/release ./scripts/vm-test.sh all ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store fuzz features vm suites" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store crypt fuzz features vm suites" >&2
 		exit 2
 		;;
 	esac

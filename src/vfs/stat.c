@@ -144,9 +144,13 @@ static void statx_of(const struct stat *shown, struct statx *sx)
 {
 	sx->stx_size = (uint64_t)shown->st_size;
 	sx->stx_blocks = (uint64_t)shown->st_blocks;
-	timestamp_of(&shown->st_atim, &sx->stx_atime);
-	timestamp_of(&shown->st_mtim, &sx->stx_mtime);
-	timestamp_of(&shown->st_ctim, &sx->stx_ctime);
+	/* Times that were not asked for are not told by every file system. */
+	if (sx->stx_mask & STATX_ATIME)
+		timestamp_of(&shown->st_atim, &sx->stx_atime);
+	if (sx->stx_mask & STATX_MTIME)
+		timestamp_of(&shown->st_mtim, &sx->stx_mtime);
+	if (sx->stx_mask & STATX_CTIME)
+		timestamp_of(&shown->st_ctim, &sx->stx_ctime);
 }
 
 int vfs_statx(struct op *op, int dirfd, int flags, unsigned mask, uint64_t statxbuf, struct outcome *out)

@@ -103,7 +103,7 @@ class Encrypted:
     REGULAR = re.compile(r"(?:^tree .*| )(10[0-7]{4}) \d+:\d+ ")
     TIMES = re.compile(r"( rdev [0-9a-f:]+)( -?\d+\.\d{9}| before| now)")
     SEVERAL = re.compile(r" nlink ([2-9]|\d\d+) ")
-    NAME = re.compile(r' at "[^"]*"')
+    NAME = re.compile(r' at ".*?"(?= holds | unreadable |$)')
     REST = re.compile(r" attributes 0x[0-9a-f]+/0x[0-9a-f]+| rest [0-9a-f]+")
 
     def __init__(self):

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An append file only grows: 41 operations and some more, as names, descriptors, links and mappings have them.
-
-escape_append_crypt.py does all of it again with encrypted files.
-"""
+"""An append file only grows: 41 operations and some more, as names, descriptors, links and mappings have them."""
 
 import os
 import shutil
-import subprocess
 
 from escape_support import check, equal, main, read, write
 
@@ -42,40 +38,6 @@ MEDIATED = {
 DISCRIMINATING = {"ext4": 40, "tmpfs": 35}
 
 
-class Plain:
-    """Files as they lie on the disk."""
-
-    rules = ()
-
-    def write(self, path, content):
-        return write(path, content)
-
-    def read(self, path):
-        return read(path)
-
-
-class Encrypted:
-    """Files that the view encrypts, below DIRECTORY."""
-
-    def __init__(self, escape, directory):
-        self.scrim = escape.scrim
-        self.rules = (f"crypt {directory} key=append",)
-        keys = self.run("key", "list")
-        if b"append" not in keys:
-            self.run("key", "new", "--raw", "--no-recovery", "append")
-
-    def run(self, *words):
-        return subprocess.run([self.scrim, *words], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
-
-    def write(self, path, content):
-        write(path, content)
-        self.run("encrypt", "--key", "append", path)
-        return path
-
-    def read(self, path):
-        return self.run("cat", "--force", "--key", "append", path)
-
-
 def lines(result):
     return [line.split("\t") for line in result.stdout.splitlines()]
 
@@ -95,15 +57,15 @@ def natively(escape, place, old):
     return rows
 
 
-def inside(escape, place, old, rule, name, kind, files):
+def inside(escape, place, old, rule, name, kind):
     directory = os.path.join(place.path, "v")
     os.makedirs(os.path.join(directory, "sub"))
-    path = files.write(os.path.join(directory, name), OLD)
+    path = write(os.path.join(directory, name), OLD)
     if kind == "hard link":
         os.link(path, os.path.join(directory, "linked"))
     before = os.stat(path)
     result = escape.view(
-        [*files.rules, "append " + rule.format(path=path, dir=directory)],
+        ["append " + rule.format(path=path, dir=directory)],
         [
             escape.tool("escape_append"),
             "view",
@@ -135,20 +97,20 @@ def inside(escape, place, old, rule, name, kind, files):
         elif became == "zeros":
             wanted += bytes(8)
     after = os.stat(path)
-    got = files.read(path)
+    got = read(path)
     check(got == wanted, f"{where}: the file is not its old bytes and those appended: {len(got)} {len(wanted)} {got[len(OLD):]!r}")
     for field in ("st_dev", "st_ino", "st_mode", "st_uid", "st_gid", "st_nlink"):
         equal(getattr(after, field), getattr(before, field), f"{where}: {field}")
     shutil.rmtree(directory)
 
 
-def directory_rule(escape, place, rule, files):
+def directory_rule(escape, place, rule):
     """New files and directories may be made beneath, none removed."""
     directory = os.path.join(place.path, "d")
     logs = os.path.join(directory, "logs")
     os.makedirs(os.path.join(logs, "there"))
-    files.write(os.path.join(logs, "old"), "old\n")
-    files.write(os.path.join(directory, "free"), "free\n")
+    write(os.path.join(logs, "old"), "old\n")
+    write(os.path.join(directory, "free"), "free\n")
     script = r"""
 set -u
 cd "$1"
@@ -178,37 +140,32 @@ not chmod 600 logs/old
 not touch -d 2001-01-01 logs/old
 not truncate -s 0 logs/old
 """
-    write(os.path.join(escape.base, "script"), script)
+    write(os.path.join(directory, "script"), script)
     result = escape.view(
-        [*files.rules, "append " + rule.format(dir=directory)],
-        ["sh", os.path.join(escape.base, "script"), directory],
+        ["append " + rule.format(dir=directory)],
+        ["sh", os.path.join(directory, "script"), directory],
         mediated={"openat": 20, "mkdir": 1, "unlinkat": 2, "renameat2": 4, "linkat": 1, "fchmodat": 1},
     )
     equal(result.stdout, "", f"{place.name}: {rule}: what should or should not go through; {result.stderr}")
-    old = files.read(os.path.join(logs, "old"))
+    old = read(os.path.join(logs, "old"))
     equal(old, b"old\nmore\n", f"{place.name}: {rule}: the old file")
     for name, wanted in {"new/file": b"one\ntwo\n", "absent": b"", "there/file": b"three\n"}.items():
         path = os.path.join(logs, name)
-        check(os.path.exists(path) and files.read(path) == wanted, f"{place.name}: {rule}: {name}")
-    equal(files.read(os.path.join(directory, "free")), b"free\n", "a file without a rule")
+        check(os.path.exists(path) and read(path) == wanted, f"{place.name}: {rule}: {name}")
+    equal(read(os.path.join(directory, "free")), b"free\n", "a file without a rule")
     shutil.rmtree(directory)
-
-
-def all_of_it(escape, place, old, files):
-    inside(escape, place, old, "{path}", "log", "literal", files)
-    inside(escape, place, old, "**/*.log", "a.log", "wildcard", files)
-    inside(escape, place, old, "{dir}/sub", "sub/log", "directory", files)
-    inside(escape, place, old, "{path}", "log", "hard link", files)
-    directory_rule(escape, place, "{dir}/logs", files)
-    directory_rule(escape, place, "{dir}/**/logs/**", files)
 
 
 def body(escape):
     old = write(os.path.join(escape.base, "old"), OLD)
     for place in escape.places:
         natively(escape, place, old)
-        all_of_it(escape, place, old, Plain())
+        inside(escape, place, old, "{path}", "log", "literal")
+        inside(escape, place, old, "**/*.log", "a.log", "wildcard")
+        inside(escape, place, old, "{dir}/sub", "sub/log", "directory")
+        inside(escape, place, old, "{path}", "log", "hard link")
+        directory_rule(escape, place, "{dir}/logs")
+        directory_rule(escape, place, "{dir}/**/logs/**")
 
 
-if __name__ == "__main__":
-    main(body)
+main(body)
