@@ -25,7 +25,8 @@ if(TARGET scrim)
   scrim_crypt(killed user 900 $<TARGET_FILE:crypt_acks>)
   scrim_crypt(full "self;user" 600)
   scrim_crypt(limits user 600)
-  scrim_crypt(memory user 600)
+  # As we are: an ordinary user may not look into the supervisor.
+  scrim_crypt(memory self 600)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/source.tar)
   add_custom_target(crypt_source ALL
     COMMAND tar -C ${CMAKE_SOURCE_DIR} -cf ${source} CMakeLists.txt cmake completions docs profiles src

@@ -98,13 +98,13 @@ class Encrypted:
     """What docs/PARITY.md says that it is different in encrypted files: how often each was met, and the row that allows it."""
 
     ROW = "encrypted files"
-    KINDS = ("st_blocks", "atime", "statx", "holes", "one of several names", "O_TMPFILE of F_GETFL")
+    KINDS = ("st_blocks", "atime", "holes", "one of several names", "O_TMPFILE of F_GETFL", "set-id bits")
     BLOCKS = re.compile(r" blocks (\d+) ")
     REGULAR = re.compile(r"(?:^tree .*| )(10[0-7]{4}) \d+:\d+ ")
     TIMES = re.compile(r"( rdev [0-9a-f:]+)( -?\d+\.\d{9}| before| now)")
     SEVERAL = re.compile(r" nlink ([2-9]|\d\d+) ")
     NAME = re.compile(r' at ".*?"(?= holds | unreadable |$)')
-    REST = re.compile(r" attributes 0x[0-9a-f]+/0x[0-9a-f]+| rest [0-9a-f]+")
+    SPECIAL = re.compile(r"\b10[0-7]([0-7]{3}) (?=\d+:\d+ )")
 
     def __init__(self):
         self.met = dict.fromkeys(self.KINDS, 0)
@@ -124,7 +124,7 @@ class Encrypted:
             native, inside = self.replaced("st_blocks", self.BLOCKS, native, inside, " blocks ~ ")
             # Reading goes past the file system: of the real file it is the loading that is seen.
             native, inside = self.replaced("atime", self.TIMES, native, inside, r"\1 ~")
-            native, inside = self.replaced("statx", self.REST, native, inside, " ~")
+            native, inside = self.replaced("set-id bits", self.SPECIAL, native, inside, r"10~\1 ")
             if self.SEVERAL.search(native):
                 native, inside = self.replaced("one of several names", self.NAME, native, inside, " at ~")
             native, inside = self.without_tmpfile(native, inside)
