@@ -715,14 +715,13 @@ def test_C20_no_nonce_twice(place):
                 raise AssertionError(f"versions {a} and {b} differ as their plaintexts do, at {mixed.index(run)}")
     fresh = [set() for _ in versions]
     for number, version in enumerate(versions):
-        for at in range(0, len(version), 16):
+        for at in range(16384, len(version), 16):  # behind the slots, whose heads are the same in each version
             if not number or versions[number - 1][at:at + 16] != version[at:at + 16]:
                 fresh[number].add(version[at:at + 16])
-        if len(fresh[number]) < 200_000 // 16:
+        if len(fresh[number]) < 180_000 // 16:
             raise AssertionError(f"version {number}: only {len(fresh[number])} blocks were written")
     for at in (1, 2):
         again = (fresh[at] & set().union(*fresh[:at])) - {bytes(16)}
-        again = {block for block in again if len(set(block)) > 6}  # but for fields of headers
         if again:
             raise AssertionError(f"{len(again)} blocks of ciphertext come back: {[block.hex() for block in again][:3]}")
 
