@@ -103,6 +103,7 @@ class Encrypted:
     REGULAR = re.compile(r"(?:^tree .*| )(10[0-7]{4}) \d+:\d+ ")
     TIMES = re.compile(r"( rdev [0-9a-f:]+)( -?\d+\.\d{9}| before| now)")
     SEVERAL = re.compile(r" nlink ([2-9]|\d\d+) ")
+    EXE = re.compile(r" exe .*? at ")
     NAME = re.compile(r' at ".*?"(?= holds | unreadable |$)')
     SPECIAL = re.compile(r"\b10[0-7]([0-7]{3}) (?=\d+:\d+ )")
 
@@ -125,9 +126,12 @@ class Encrypted:
             # Reading goes past the file system: of the real file it is the loading that is seen.
             native, inside = self.replaced("atime", self.TIMES, native, inside, r"\1 ~")
             native, inside = self.replaced("set-id bits", self.SPECIAL, native, inside, r"10~\1 ")
-            if self.SEVERAL.search(native):
+            # Also one that was removed since, while another is left.
+            if self.SEVERAL.search(native) or (' (deleted)"' in inside and " nlink 0 " not in inside):
                 native, inside = self.replaced("one of several names", self.NAME, native, inside, " at ~")
             native, inside = self.without_tmpfile(native, inside)
+        if call.startswith("execve"):
+            native, inside = self.replaced("one of several names", self.EXE, native, inside, " exe ~ at ")
         if call.startswith("lseek.hole "):
             # Where the kernel sees a hole depends on how the file lies there; that all of it is data is always right.
             self.met["holes"] += native != inside
