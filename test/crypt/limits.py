@@ -51,7 +51,8 @@ other = os.open(tree + "/other", os.O_RDWR | os.O_CREAT, 0o644)
 os.write(other, b"other")
 """, options=("--memfd-max", "1M")).split()
     expect(told[0] in (b"EPERM", b"EFBIG"), True, told)
-    if not 1 << 20 <= int(told[1]) <= 8 << 20:
+    # How far beyond depends on how busy the machine is.
+    if not 1 << 20 <= int(told[1]) <= 48 << 20:
         raise AssertionError(f"stopped at {told[1]}")
     if "file" not in place.logged():
         raise AssertionError(f"the log: {place.logged()!r}")
