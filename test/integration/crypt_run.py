@@ -134,7 +134,7 @@ def test_the_disk_is_full():
     script = (f"mount -t tmpfs -o size=1100k none {home.at('letters')} && "
               f"head -c 900000 /dev/zero > {home.at('letters')}/filler && "
               f"'{SCRIM}' run -r 'crypt ~/letters/c key=work' -- sh -c 'mkdir ~/letters/c; "
-              f"head -c 300000 /dev/urandom > ~/letters/c/big; cp ~/letters/c/big ~/plain'; echo status $?; "
+              f"head -c 300000 /dev/urandom > ~/plain; cp ~/plain ~/letters/c/big'; echo status $?; "
               f"rm {home.at('letters')}/filler; i=0; "
               f"until '{SCRIM}' cat --key work {home.at('letters')}/c/big 2>/dev/null | cmp -s - {home.at('plain')}; do "
               f"i=$((i + 1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done; echo came; umount {home.at('letters')}")
