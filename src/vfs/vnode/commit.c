@@ -22,9 +22,9 @@ static bool begin(struct vnode *v, const struct stat *real, const struct vnode_l
 {
 	bool writers;
 
-	/* Who is about to open it has it pinned, or comes later and sets `written` again. */
+	/* Who is about to open it is counted, or comes later and sets `written` again. */
 	pthread_mutex_lock(&v->all->lock);
-	v->written = v->pins > 1;
+	v->written = v->opening > 0;
 	pthread_mutex_unlock(&v->all->lock);
 	writers = v->backing->has_writers(v);
 	pthread_mutex_lock(&v->all->lock);
@@ -162,7 +162,7 @@ static void end_writing(struct vnode *v)
 	bool ended;
 
 	pthread_mutex_lock(&v->all->lock);
-	ended = !v->written && v->pins <= 1;
+	ended = !v->written && v->opening == 0;
 	if (ended)
 		v->writable = false;
 	pthread_mutex_unlock(&v->all->lock);
@@ -180,7 +180,7 @@ static void give_up(struct vnode *v)
 	bool gone;
 
 	pthread_mutex_lock(&v->all->lock);
-	gone = v->pins <= 1 && !v->backing->has_users(v);
+	gone = v->opening == 0 && !v->backing->has_users(v);
 	if (gone) {
 		table_retire(v);
 		v->written = false;

@@ -104,6 +104,7 @@ struct vnode {
 	bool committing;     /* the real file's times mean nothing */
 
 	_Atomic unsigned pins;
+	_Atomic unsigned opening; /* of these, who opens it just now without its own lock */
 
 	/* Both. */
 	int real;            /* the real file; locked (crypt/store/lock.h) */
@@ -214,7 +215,7 @@ int table_collect(struct vnodes *all, bool (*wanted)(const struct vnode *v, cons
 		  struct vnode ***ret);
 /* Takes the lock. A vnode that has nothing to show is gone with the last pin. */
 void vnode_unpin(struct vnode *v);
-/* The same for one that was `ready` while it was pinned: without a lock. */
+/* The same for one that was opened without its own lock, and so `ready`: without any. */
 void vnode_unpin_ready(struct vnode *v);
 void vnode_free(struct vnode *v);
 
@@ -281,6 +282,8 @@ void thread_expect(struct vnodes *all);
 int warm_make_room(struct vnodes *all);
 /* Let go of closed vnodes that are older or more than is kept. FORCE: of all that can be spared. Returns how many. */
 unsigned warm_sweep(struct vnodes *all, bool force);
+/* There are many that nobody has open: they are finished sooner. */
+bool warm_is_crowded(struct vnodes *all);
 /* V takes SIZE bytes from now on. -EFBIG, -ENOMEM. */
 int warm_charge(struct vnode *v, uint64_t size);
 

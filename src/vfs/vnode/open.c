@@ -26,6 +26,7 @@ static struct vnode *get_ready(struct vnodes *all, const struct vnode_place *pla
 		return NULL;
 	v->written |= vnode_wants_write(flags);
 	v->pins++;
+	v->opening++;
 	table_touch(v);
 	return v;
 }

@@ -221,6 +221,7 @@ void vnode_unpin(struct vnode *v)
 
 void vnode_unpin_ready(struct vnode *v)
 {
+	atomic_fetch_sub(&v->opening, 1);
 	atomic_fetch_sub(&v->pins, 1);
 }
 

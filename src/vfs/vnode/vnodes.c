@@ -13,7 +13,7 @@
 #include "vfs/overlay/memfd.h"
 #include "vfs/vnode/internal.h"
 
-#define VNODES_MAX 8192u
+#define VNODES_MAX 4096u
 #define VNODES_MIN 16u
 
 static uint64_t memory_size(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How much stays in memory: of one file, of all, and of those that nobody has open. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "vfs/vnode/internal.h"
@@ -8,6 +9,9 @@
 #define KEEP_TIME  10000 /* ms after it was last seen open */
 #define KEEP_BYTES (UINT64_C(64) << 20)
 #define KEEP_COUNT 512u
+#define ROOM_TRIES 200
+#define ROOM_WAIT  10000000 /* ns */
+#define FINISH_COUNT 64u /* vnodes that are finished at once by who needs room */
 
 /* What stat shows of it is known: for later. */
 static void note_size(struct vnode *v)
@@ -66,42 +70,63 @@ static bool is_finishable(const struct vnode *v, const void *data)
 	return v->writable;
 }
 
-/* Those closed ones that still have something to finish. */
+static bool try_finish(struct vnode *v, bool only_begin)
+{
+	bool closed = false;
+
+	if (pthread_mutex_trylock(&v->lock) != 0)
+		return false;
+	if (v->writable && !v->backing->has_writers(v)) {
+		closed = true;
+		/* Let the disk begin with all of them before one is waited for. */
+		if (only_begin)
+			(void)sync_file_range(v->real, 0, 0, SYNC_FILE_RANGE_WRITE);
+		else
+			(void)commit_finish(v);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return closed;
+}
+
+/* Some closed ones, the oldest, that still have something to finish. */
 static void finish_closed(struct vnodes *all)
 {
 	_cleanup_free_ struct vnode **list = NULL;
-	int n = table_collect(all, is_finishable, NULL, &list);
+	int n = table_collect(all, is_finishable, NULL, &list), looked = 0;
 
-	for (int i = 0; i < n; i++) {
-		if (pthread_mutex_trylock(&list[i]->lock) == 0) {
-			if (!list[i]->backing->has_writers(list[i]))
-				(void)commit_finish(list[i]);
-			pthread_mutex_unlock(&list[i]->lock);
-		}
+	for (unsigned closed = 0; looked < n && closed < FINISH_COUNT; looked++)
+		closed += try_finish(list[looked], true);
+	for (int i = 0; i < looked; i++)
+		(void)try_finish(list[i], false);
+	for (int i = 0; i < n; i++)
 		vnode_unpin(list[i]);
-	}
+}
+
+bool warm_is_crowded(struct vnodes *all)
+{
+	VNODE_LOCKED(&all->lock);
+	return all->count > all->opened + 2 * KEEP_COUNT;
 }
 
 int warm_make_room(struct vnodes *all)
 {
-	unsigned count, opened;
+	bool full;
 
 	pthread_mutex_lock(&all->lock);
-	count = all->count;
-	opened = all->opened;
+	full = all->count >= all->max;
 	pthread_mutex_unlock(&all->lock);
-	if (count < all->max) {
-		/* Many new ones since the clock last ticked. */
-		if (count > opened + 2 * KEEP_COUNT && count % 64 == 0)
-			thread_kick(all);
+	if (!full)
 		return 0;
-	}
-	if (warm_sweep(all, true) == 0) {
+	/* What the thread is at work on comes free in a moment. */
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		if (warm_sweep(all, true) > 0)
+			return 0;
 		finish_closed(all);
-		if (warm_sweep(all, true) == 0)
-			return -ENFILE;
+		if (warm_sweep(all, true) > 0)
+			return 0;
+		nanosleep(&(struct timespec){.tv_nsec = ROOM_WAIT}, NULL);
 	}
-	return 0;
+	return -ENFILE;
 }
 
 static bool fits(struct vnode *v, uint64_t size)

@@ -272,7 +272,7 @@ static bool is_quiet(struct vnode *v)
 enum duty { DUTY_NONE, DUTY_COMMIT, DUTY_DURABLE, DUTY_FINISH };
 
 /* What is to be done for V now. */
-static enum duty duty_of(struct vnode *v)
+static enum duty duty_of(struct vnode *v, bool crowded)
 {
 	int64_t now = vnode_now(), since = now - v->committed_at;
 	bool open, written;
@@ -289,7 +289,7 @@ static enum duty duty_of(struct vnode *v)
 	if (v->undurable_at && now - v->undurable_at >= INTERVAL)
 		return open ? DUTY_DURABLE : DUTY_FINISH;
 	if (!open)
-		return written ? DUTY_COMMIT : since >= INTERVAL ? DUTY_FINISH : DUTY_NONE;
+		return written ? DUTY_COMMIT : crowded || since >= INTERVAL ? DUTY_FINISH : DUTY_NONE;
 	return since >= INTERVAL && !is_quiet(v) ? DUTY_COMMIT : DUTY_NONE;
 }
 
@@ -315,13 +315,14 @@ static void tick(struct vnodes *all)
 {
 	_cleanup_free_ struct vnode **list = NULL;
 	_cleanup_free_ unsigned char *duties = NULL;
+	bool crowded = warm_is_crowded(all);
 	int n = table_collect(all, needs_look, NULL, &list);
 
 	duties = n > 0 ? calloc((size_t)n, 1) : NULL;
 	for (int i = 0; duties && i < n; i++) {
 		if (pthread_mutex_trylock(&list[i]->lock) != 0)
 			continue;
-		duties[i] = (unsigned char)duty_of(list[i]);
+		duties[i] = (unsigned char)duty_of(list[i], crowded);
 		/* Let the disk begin with all of them before one is waited for. */
 		if (duties[i] >= DUTY_DURABLE)
 			(void)sync_file_range(list[i]->real, 0, 0, SYNC_FILE_RANGE_WRITE);
