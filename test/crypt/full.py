@@ -145,14 +145,14 @@ def test_no_room_on_tmpfs(place):
     full(place, "tmpfs", "ENOSPC")
 
 
-if SMALL and os.path.isdir(os.path.join(SMALL, "ext4")):
-    def test_no_room_on_ext4(place):
+def test_no_room_on_ext4(place):
+    if os.path.isdir(os.path.join(SMALL, "ext4")):
         full(place, "ext4", "ENOSPC")
 
-if SMALL and os.path.isdir(os.path.join(SMALL, "quota")):
-    def test_quota(place):
-        if os.geteuid() == ORDINARY:
-            full(place, "quota", "EDQUOT")
+
+def test_quota(place):
+    if os.geteuid() == ORDINARY and os.path.isdir(os.path.join(SMALL, "quota")):
+        full(place, "quota", "EDQUOT")
 
 
 def mount(*words):
