@@ -438,8 +438,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_view();
 	open_descriptors();
 	the_caller.guest.caller.tid = gettid();
-	walk_init(&op.walk[0]);
-	walk_init(&op.walk[1]);
+	op_init(&op);
 	return 0;
 }
 

@@ -630,8 +630,7 @@ static int spawn(struct workers *all, struct notify_caller *caller, bool receive
 	/* It inherits what the calling thread has, and is to have all. */
 	if (caller)
 		notify_caller_return(caller);
-	walk_init(&worker->op.walk[0]);
-	walk_init(&worker->op.walk[1]);
+	op_init(&worker->op);
 	error = start_thread(worker_main, worker);
 	if (error) {
 		atomic_fetch_sub(&all->all, 1);

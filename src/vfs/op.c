@@ -43,6 +43,15 @@ int outcome_fd(struct outcome *out, int *fd, bool cloexec)
 	return 0;
 }
 
+void op_init(struct op *op)
+{
+	walk_init(&op->walk[0]);
+	walk_init(&op->walk[1]);
+	op->holds_fs = false;
+	op->watched = false;
+	atomic_init(&op->waits, 0);
+}
+
 void op_begin(struct op *op, const struct view *view, struct caller *caller, int nr)
 {
 	op->view = view;

@@ -93,6 +93,9 @@ struct op {
 	char scratch[2][64 * 1024 + 1];
 };
 
+/* To be called once on fresh memory. */
+void op_init(struct op *op);
+
 /* A fresh operation for CALLER. */
 void op_begin(struct op *op, const struct view *view, struct caller *caller, int nr);
 

@@ -142,12 +142,6 @@ def one_kill(place, seed, seconds):
             raise AssertionError(f"file {record[1]}: {os.strerror(record[3])}")
         models.setdefault(record[1], Model()).note(record)
         acknowledged += record[0] == DONE
-    # Killed between the first page of a file and its first version: zeros, which are an empty file (docs/FORMAT.md).
-    for name in os.listdir(place.tree):
-        with open(place.name(name), "rb") as file:
-            head = file.read(16384)
-        if head and not head.strip(b"\0") and name.endswith(".new"):
-            os.unlink(place.name(name))
     place.verify()
     for file, model in models.items():
         name = f"file-{file // 2}-{file % 2}"

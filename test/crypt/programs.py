@@ -241,6 +241,7 @@ for python in python3 /usr/bin/python3; do
     if "$python" -c 'import test.test_sqlite3' 2>/dev/null; then exec "$python" -m test -q test_sqlite3; fi
 done
 echo "no python3 here has test_sqlite3"
+exit 1
 """
 
 

@@ -103,6 +103,22 @@ def test_verify(place):
     expect(content.startswith(output), True, "what cat wrote")
 
 
+def test_zeros(place):
+    """What a power loss leaves of a file that was just made: an empty one, encrypted or not."""
+    for size in (1, 4096, 16384):
+        path = place.file(f"zeros{size}", bytes(size))
+        expect(place.run("cat", path), b"", f"{size} zeros")
+        place.run("verify", path)
+        place.run("decrypt", path, text="holds zeros alone")
+        place.run("rekey", "--full", path, status=1, text="is not an encrypted file")
+        expect(read(path), bytes(size), "left as it is")
+        place.run("encrypt", path)
+        expect(place.run("cat", path), bytes(size), "as a plain file it is one of zeros")
+    # More than two slots are a plain file, and so is one with a byte that is none.
+    for name, content in (("long", bytes(16385)), ("other", bytes(4095) + b"x")):
+        place.run("cat", place.file(name, content), status=1, text="is not an encrypted file")
+
+
 def test_slots(place):
     """One slot of two is enough, and its damage is told; without either there is nothing."""
     content = random.Random(3).randbytes(3 * CHUNK)

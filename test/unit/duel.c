@@ -60,8 +60,7 @@ void duel_begin(struct duel *d, bool ext4, const struct twin_call *calls)
 	assert_non_null(d->op);
 	/* What the memory held before must not matter. */
 	memset(d->op, 0xa5, sizeof(*d->op));
-	walk_init(&d->op->walk[0]);
-	walk_init(&d->op->walk[1]);
+	op_init(d->op);
 }
 
 void duel_end(struct duel *d)

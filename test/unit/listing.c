@@ -54,8 +54,7 @@ static struct op *new_op(void)
 {
 	struct op *op = malloc(sizeof(*op));
 
-	walk_init(&op->walk[0]);
-	walk_init(&op->walk[1]);
+	op_init(op);
 	/* What it was used for before must not show. */
 	memset(op->scratch, 'S', sizeof(op->scratch));
 	return op;

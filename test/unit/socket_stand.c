@@ -40,8 +40,7 @@ void begin(const char *const *rules)
 	fixture_view(&view, base, rules);
 	assert_int_equal(fake_caller_init(&fake, base, 027), 0);
 	the_op = malloc(sizeof(*the_op));
-	walk_init(&the_op->walk[0]);
-	walk_init(&the_op->walk[1]);
+	op_init(the_op);
 	umask(027);
 }
 

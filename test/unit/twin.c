@@ -54,8 +54,7 @@ void twin_begin(struct twin *t, const char *base, const char *const *rules, cons
 	assert_non_null(t->op);
 	/* What the memory held before must not matter. */
 	memset(t->op, 0xa5, sizeof(*t->op));
-	walk_init(&t->op->walk[0]);
-	walk_init(&t->op->walk[1]);
+	op_init(t->op);
 }
 
 void twin_end(struct twin *t)

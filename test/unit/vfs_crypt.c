@@ -43,8 +43,7 @@ static int set_up(void **state)
 	assert_int_equal(fake_caller_init(&fake, stand.base, 022), 0);
 	op = calloc(1, sizeof(*op));
 	assert_non_null(op);
-	walk_init(&op->walk[0]);
-	walk_init(&op->walk[1]);
+	op_init(op);
 	return 0;
 }
 

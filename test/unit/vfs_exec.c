@@ -59,8 +59,7 @@ static void begin(bool ext4, const char *const *rules)
 	assert_int_equal(chdir(base), 0);
 	assert_int_equal(fake_caller_init(&fake, base, 022), 0);
 	the_op = malloc(sizeof(*the_op));
-	walk_init(&the_op->walk[0]);
-	walk_init(&the_op->walk[1]);
+	op_init(the_op);
 }
 
 static void end(void)

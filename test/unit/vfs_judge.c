@@ -28,8 +28,7 @@ static void begin(const char *const *rules)
 	fixture_view(&view, base, rules);
 	assert_int_equal(fake_caller_init(&fake, base, 022), 0);
 	op = malloc(sizeof(*op));
-	walk_init(&op->walk[0]);
-	walk_init(&op->walk[1]);
+	op_init(op);
 }
 
 static void end(void)

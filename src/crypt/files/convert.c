@@ -137,6 +137,9 @@ static int judge(const struct files *files, enum files_direction direction, int 
 	case FILES_EMPTY:
 		errmsg_set(msg, 0, "%s: is empty, there is nothing to decrypt", path);
 		return FILES_SKIPPED;
+	case FILES_ZEROS:
+		errmsg_set(msg, 0, "%s: holds zeros alone, there is nothing to decrypt", path);
+		return FILES_SKIPPED;
 	case FILES_PLAIN:
 		return errmsg_set(msg, -ENODATA, "%s: is not an encrypted file", path);
 	default:

@@ -65,6 +65,7 @@ struct files {
 enum files_kind {
 	FILES_PLAIN,
 	FILES_EMPTY,     /* not a byte: plain, and a valid encrypted file as well */
+	FILES_ZEROS,     /* no more than two slots, all zeros: the same, as a power loss or kill leaves what was new */
 	FILES_ENCRYPTED, /* at least one slot has our mark */
 	FILES_SPOILED,   /* no slot has it, but the rest of a head is there: a damaged encrypted file */
 };

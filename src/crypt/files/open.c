@@ -51,6 +51,23 @@ static void add_ids(struct files_head *h, const struct head *slot)
 	}
 }
 
+/* Nothing but zeros, in a file of SIZE bytes that holds at most two slots. */
+static bool is_zeros(int fd, off_t size)
+{
+	uint8_t bytes[1024];
+
+	if (size == 0 || size > 2 * 8192)
+		return false;
+	for (uint64_t at = 0; at < (uint64_t)size; at += sizeof(bytes)) {
+		if (store_read_zeroed(&store_io_file, &fd, bytes, sizeof(bytes), at) < 0)
+			return false;
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			if (bytes[i])
+				return false;
+	}
+	return true;
+}
+
 int files_look(int fd, struct files_head *ret_head)
 {
 	struct files_head h = {.kind = FILES_PLAIN};
@@ -87,6 +104,8 @@ int files_look(int fd, struct files_head *ret_head)
 		return later;
 	else if (spoiled)
 		h.kind = FILES_SPOILED;
+	else if (is_zeros(fd, st.st_size))
+		h.kind = FILES_ZEROS;
 	*ret_head = h;
 	return 0;
 }
@@ -180,7 +199,7 @@ static int find_keys(const struct files *files, int fd, const char *path, bool i
 				  path);
 	if (!is_new && head.kind == FILES_PLAIN)
 		return open_failed(msg, -ENODATA, path);
-	if (!is_new && head.kind == FILES_EMPTY)
+	if (!is_new && (head.kind == FILES_EMPTY || head.kind == FILES_ZEROS))
 		return 0;
 	r = files->keys(files->data, head.ids, head.id_count, &env->keys, &env->key_count, &why);
 	if (r < 0)

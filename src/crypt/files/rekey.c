@@ -16,7 +16,7 @@ static int open_for_writing(const struct files *files, const struct files_place 
 	if (r < 0)
 		return r;
 	r = files_look(fd, ret_head);
-	if (r == 0 && ret_head->kind == FILES_EMPTY)
+	if (r == 0 && (ret_head->kind == FILES_EMPTY || ret_head->kind == FILES_ZEROS))
 		errmsg_set(msg, r = -ENODATA, "%s: is empty", place->path);
 	if (r < 0) {
 		close(fd);
@@ -175,7 +175,7 @@ int files_rekey_full(const struct files *files, const struct files_place *place,
 	if (r < 0)
 		return r;
 	r = files_look(fd, &head);
-	if (r == 0 && (head.kind == FILES_PLAIN || head.kind == FILES_EMPTY))
+	if (r == 0 && (head.kind == FILES_PLAIN || head.kind == FILES_EMPTY || head.kind == FILES_ZEROS))
 		return errmsg_set(msg, -ENODATA, "%s: is not an encrypted file", place->path);
 	if (r < 0)
 		return files_failed(msg, r, place->path, "cannot be read");

@@ -10,6 +10,7 @@
 
 #include "vfs/vnode/internal.h"
 
+#define SLOT_HOLDS 3328u /* bytes that stand in any slot themselves (docs/FORMAT.md) */
 #define WINDOW (256u << 10) /* bytes that a thread looks at at once; a multiple of any chunk */
 #define MANY   512u	    /* chunks that the threads of the crew hash before what has changed of them is written */
 #define AHEAD  (8u << 20)   /* bytes that are worth being written before a commit asks for them */
@@ -273,12 +274,38 @@ static int write_tail(struct vnode *v, uint64_t size)
 	return 0;
 }
 
+/*
+ * Of a file that has no version yet the empty one is written before the first page: a kill between that and the first commit then
+ * leaves an empty file, and not pages of which nobody could tell what they are. Without pages (SIZE fits a slot) there is no
+ * such moment.
+ */
+static int write_first(struct vnode *v, uint64_t size)
+{
+	struct store_info info;
+	struct store_time mtime, ctime;
+	int error;
+
+	store_get_info(v->store, &info);
+	if (!info.is_new || size <= SLOT_HOLDS)
+		return 0;
+	store_get_times(v->store, &mtime, &ctime);
+	error = store_set_times(v->store, &mtime, &ctime);
+	if (error == 0)
+		error = store_commit(v->store, false);
+	if (error == 0)
+		real_note_version(v);
+	return error;
+}
+
 int changes_write(struct vnode *v, uint64_t size)
 {
-	int error = 0;
+	int error;
 
 	if (v->tail)
 		return write_tail(v, size);
+	error = write_first(v, size);
+	if (error < 0)
+		return error;
 	/* What is cut comes back as zeros where it grows again, whatever happens after an error. */
 	if (size != store_size(v->store))
 		error = store_truncate(v->store, size);
@@ -298,12 +325,16 @@ int changes_write_ahead(struct vnode *v, uint64_t size)
 {
 	uint64_t from = v->ahead, end;
 	struct store_info info;
+	int error;
 
 	if (v->tail || !v->store || !changes_are_ahead(v, size))
 		return 0;
 	store_get_info(v->store, &info);
 	/* The last chunk is being written to. */
 	end = ((size >> info.chunk_shift) - 1) << info.chunk_shift;
+	error = write_first(v, size);
+	if (error < 0)
+		return error;
 	v->ahead = end;
 	return scan(v, from >> info.chunk_shift, end, true);
 }
