@@ -324,7 +324,7 @@ const struct syscall_row syscall_table[] = {
 	REFUSE(301, fanotify_mark, 0, EPERM),
 	ALLOW(302, prlimit64),
 	NOTIFY(303, name_to_handle_at, 0, HANDLER_NAME_TO_HANDLE_AT),
-	REFUSE(304, open_by_handle_at, 0, ENOSYS),
+	REFUSE(304, open_by_handle_at, 0, EPERM),
 	ALLOW(305, clock_adjtime),
 	NOTIFY(306, syncfs, NEEDS_CRYPT, HANDLER_SYNCFS),
 	NOTIFY(307, sendmmsg, NEEDS_HIDE | NEEDS_MASK, HANDLER_SENDMMSG),

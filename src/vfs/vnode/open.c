@@ -43,17 +43,26 @@ static int open_backing(struct vnode *v, int flags, int *ret_fd)
 	return error;
 }
 
+/* The vnode of PLACE, pinned and with its lock held. */
+static int get_locked(struct vnodes *all, const struct vnode_place *place, struct vnode **ret)
+{
+	int error = warm_make_room(all);
+
+	if (error == 0)
+		error = table_get(all, place, ret);
+	if (error == 0)
+		pthread_mutex_lock(&(*ret)->lock);
+	return error;
+}
+
 /* -ENODATA: it is no encrypted file. -ESTALE: to be tried again. */
 static int open_slowly(struct vnodes *all, const struct vnode_place *place, int flags, bool made, int *ret_fd)
 {
 	struct vnode *v;
-	int error = warm_make_room(all);
+	int error = get_locked(all, place, &v);
 
-	if (error == 0)
-		error = table_get(all, place, &v);
 	if (error < 0)
 		return error;
-	pthread_mutex_lock(&v->lock);
 	error = v->current ? load_for(v, place, flags, made) : -ESTALE;
 	pthread_mutex_lock(&all->lock);
 	if (error == 0) {
@@ -150,13 +159,10 @@ static int truncate_backing(struct vnode *v, uint64_t size)
 static int truncate_once(struct vnodes *all, const struct vnode_place *place, uint64_t size)
 {
 	struct vnode *v;
-	int error = warm_make_room(all);
+	int error = get_locked(all, place, &v);
 
-	if (error == 0)
-		error = table_get(all, place, &v);
 	if (error < 0)
 		return error;
-	pthread_mutex_lock(&v->lock);
 	if (!v->current)
 		error = -ESTALE;
 	else if (!v->ready)
