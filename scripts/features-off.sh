@@ -39,8 +39,9 @@ most_concerned() {
 # Tests that need the feature for what they do themselves.
 need_it() {
 	case $1 in
-	docker) echo '|^(integration\.(filter_calls|binfmt)|escape\.procfs|steer\.)' ;; # fetch a listener; mount
-	pidfd_getfd) echo '|^(integration\.filter_calls|steer\.)' ;;
+	docker) echo '|^(integration\.(filter_calls|binfmt|features_lend)|escape\.procfs|steer\.)' ;; # fetch a listener; mount
+	pidfd_getfd) echo '|^(integration\.(filter_calls|features_lend)|steer\.)' ;;
+	linux-6.1 | pidfd_thread | kcmp) echo '|^integration\.features_lend' ;; # takes them away by itself, and first nothing
 	statx) echo '|^unit\.vfs_stat$' ;;
 	openat2) echo '|^unit\.vfs_exec$' ;; # changes its mount namespace beneath a view of its own
 	esac
