@@ -28,6 +28,9 @@ scrim_escape(races races)
 # A race that is to be run needs a processor for each side.
 set_tests_properties(escape.races escape.races.user PROPERTIES RUN_SERIAL TRUE)
 scrim_escape(verdicts)
+add_executable(escape_abi ${escape}/abi.c ${escape}/abi_table.c ${escape}/escape.c)
+target_link_libraries(escape_abi PRIVATE scrim_flags)
+scrim_escape(abi abi)
 scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
   python3 ${escape}/escape_procfs.py $<TARGET_FILE:scrim>)
 set_tests_properties(escape.procfs PROPERTIES LABELS escape TIMEOUT 120)
