@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long loops, whole: for hours before a release, not for every change.
-#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape memory differential store crypt fuzz features vm suites (default: all)
+#   scripts/soak.sh [PART...]       parts: lifetime steer programs escape races memory differential store crypt fuzz features vm suites (default: all)
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 build=${SCRIM_SOAK_BUILD:-build}
 rounds=${SCRIM_SOAK_ROUNDS:-20}
 export SCRIM_SOAK=1 SCRIM_MUST_RUN=1
-if [ $# -eq 0 ]; then set -- lifetime steer programs escape memory differential store crypt fuzz features vm suites; fi
+if [ $# -eq 0 ]; then set -- lifetime steer programs escape races memory differential store crypt fuzz features vm suites; fi
 
 say() { printf '\n== %s, %s ==\n' "$*" "$(date +%T)"; }
 
@@ -102,6 +102,8 @@ for part in "$@"; do
 	steer) again "$rounds" '^steer\.' ;;
 	programs) again "$rounds" '^integration\.program_' ;;
 	escape) again "$rounds" '^escape\.' ;;
+	# Each for ten seconds and more, under rules with and without wildcards.
+	races) SCRIM_RACE_MILLISECONDS=10000 again $(((rounds + 19) / 20)) '^escape\.races' ;;
 	memory) again $(((rounds + 9) / 10)) '^integration\.memory_flat' ;;
 	differential) differential ;;
 	store) store ;;
@@ -111,7 +113,7 @@ for part in "$@"; do
 	vm) release && SCRIM_VM_BUILD=$build/release ./scripts/vm-test.sh all ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
-		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape memory differential store crypt fuzz features vm suites" >&2
+		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape races memory differential store crypt fuzz features vm suites" >&2
 		exit 2
 		;;
 	esac

@@ -24,9 +24,19 @@ scrim_escape_program(mask)
 scrim_escape(mask mask)
 scrim_escape(moves)
 scrim_escape_program(races)
-scrim_escape(races races)
+target_sources(escape_races PRIVATE ${escape}/races_words.c ${escape}/races_exec.c ${escape}/races_sockets.c
+  ${escape}/races_descriptors.c ${escape}/races_places.c)
+# Programs that are nothing but their exit status, and run as somebody's loader too.
+foreach(status 3 7)
+  add_executable(races_exit${status} ${escape}/races_exit.c)
+  target_compile_definitions(races_exit${status} PRIVATE EXIT_STATUS=${status})
+  target_compile_options(races_exit${status} PRIVATE -ffreestanding -fno-stack-protector -fPIE)
+  target_link_options(races_exit${status} PRIVATE -nostdlib -static-pie)
+endforeach()
+scrim_driver(escape.races escape escape/escape_races.py
+  $<TARGET_FILE:escape_races> $<TARGET_FILE:races_exit3> $<TARGET_FILE:races_exit7>)
 # A race that is to be run needs a processor for each side.
-set_tests_properties(escape.races escape.races.user PROPERTIES RUN_SERIAL TRUE)
+set_tests_properties(escape.races escape.races.user PROPERTIES RUN_SERIAL TRUE TIMEOUT 5400)
 scrim_escape(verdicts)
 add_executable(escape_abi ${escape}/abi.c ${escape}/abi_table.c ${escape}/escape.c)
 target_link_libraries(escape_abi PRIVATE scrim_flags)
@@ -34,3 +44,5 @@ scrim_escape(abi abi)
 scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
   python3 ${escape}/escape_procfs.py $<TARGET_FILE:scrim>)
 set_tests_properties(escape.procfs PROPERTIES LABELS escape TIMEOUT 120)
+scrim_escape_program(order)
+scrim_escape(order order)

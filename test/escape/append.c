@@ -8,13 +8,17 @@
  * WHAT became of the file: same, appended (exactly what the operation wrote), zeros (it only grew), changed (old bytes
  * are not what they were, or the file is not the same one), other.
  *
- *	append view|native DIR FILE OLD: OLD holds the bytes that FILE begins with.
+ *	append view|native DIR FILE OLD [WAY]: OLD holds the bytes that FILE begins with.
+ *
+ * WAY: how the descriptor comes to where it is used (see ways); with one only the operations that have a descriptor.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -426,6 +431,102 @@ struct attempt {
 	int flags;
 };
 
+/* --- ways of a descriptor --- */
+
+static int way_dup(int fd, int flags)
+{
+	int copy = fcntl(fd, F_DUPFD, 50);
+
+	(void)flags;
+	close(fd);
+	return copy;
+}
+
+/* What follows is done by a child. */
+static int in_child(int child)
+{
+	int status;
+
+	if (child < 0)
+		broken("no child");
+	if (child == 0)
+		return 0;
+	status = wait_for(child);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
+}
+
+static int way_fork(int fd, int flags)
+{
+	(void)flags;
+	in_child(fork());
+	return fd;
+}
+
+static int way_shared(int fd, int flags)
+{
+	(void)flags;
+	in_child((int)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
+	return fd;
+}
+
+static int way_reopen(int fd, int flags)
+{
+	int again = open(link_of(fd), flags | O_APPEND);
+
+	close(fd);
+	return again;
+}
+
+/* A child opens it, passes it over a socket and ends. */
+static int way_passed(int fd, int flags)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte = 'x';
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int pair[2], child;
+
+	close(fd);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		broken("socketpair");
+	child = fork();
+	if (child == 0) {
+		fd = open(at.file, flags | O_APPEND);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &fd, sizeof(int));
+		_exit(fd < 0 || sendmsg(pair[0], &message, 0) != 1);
+	}
+	wait_for(child);
+	if (recvmsg(pair[1], &message, 0) != 1)
+		broken("recvmsg");
+	memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	close(pair[0]);
+	close(pair[1]);
+	return fd;
+}
+
+static const struct way {
+	const char *name;
+	int (*go)(int fd, int flags); /* takes over FD, returns where it is now */
+} ways[] = {
+	{"dup", way_dup},	{"fork", way_fork},	{"shared table", way_shared},
+	{"reopen", way_reopen}, {"passed", way_passed},
+};
+
+static const struct way *the_way;
+
+static void find_way(const char *name)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (strcmp(ways[i].name, name) == 0)
+			the_way = &ways[i];
+	if (!the_way)
+		broken("no such way: %s", name);
+}
+
 static void trial(void *userdata)
 {
 	const struct attempt *attempt = userdata;
@@ -438,6 +539,10 @@ static void trial(void *userdata)
 			say_value(-1);
 			return;
 		}
+		if (the_way)
+			fd = the_way->go(fd, attempt->flags);
+		if (fd < 0)
+			broken("the descriptor is gone");
 	}
 	attempt->row->run(fd, attempt->row->argument);
 }
@@ -513,8 +618,10 @@ int main(int argc, char **argv)
 	int fd;
 
 	check_identity();
-	if (argc != 5)
-		broken("usage: append view|native DIR FILE OLD");
+	if (argc != 5 && argc != 6)
+		broken("usage: append view|native DIR FILE OLD [WAY]");
+	if (argc == 6)
+		find_way(argv[5]);
 	at.native = strcmp(argv[1], "native") == 0;
 	at.dir = argv[2];
 	at.file = argv[3];
@@ -526,6 +633,8 @@ int main(int argc, char **argv)
 	at.old_mode = st.st_mode & 07777;
 	close(fd);
 	for (unsigned i = 0; i < ROWS; i++) {
+		if (the_way && !rows[i].by_descriptor)
+			continue;
 		attempt_one(i, O_WRONLY);
 		if (rows[i].by_descriptor)
 			attempt_one(i, O_RDWR);

@@ -1,47 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Races: what a path means changes between the look at it and its use, for some time and at least so many attempts.
- * Each attack asks for something harmless while somebody makes the same words mean the secret.
- *
- *	races ATTACK TOP MILLISECONDS    prints "ATTEMPTS WINS", and how often what was asked for was given
- *	races flip-ATTACK TOP            outside, at full speed, until killed: what another process does meanwhile
+ *	races ATTACK TOP MILLISECONDS    prints "ATTEMPTS WINS GIVEN PROCESSORS"; if MILLISECONDS is negative it
+ *	                                 ends at the first win, or then
+ *	races flip-ATTACK TOP            outside, until killed: what another process does to names meanwhile
+ *	races serve TOP                  outside, until killed: listens at the sockets
+ *	races list                       the names of the attacks, and whether they need a process outside: "flip", "-"
  */
+#include "races.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "escape.h"
 
-#define SECRET "the secret content\n"
-#define PUBLIC "public"
+/* On a slow machine: so many attempts, and one that was given, for which we wait so many milliseconds. */
+#define LEAST 20
+#define PATIENCE 30000
 
-static struct {
-	const char *top;
-	unsigned long attempts, wins, given;
-	_Atomic bool stop;
-} at;
+struct races at;
+struct words words;
+int descriptors[2], target;
 
-/* A path in memory that a thread changes all the time: the last name alternates between two of the same length. */
-static struct {
-	char *path, *name;
-	const char *harmless, *prize;
-	size_t len;
-} words;
-
-static int descriptors[2], target;
+static const struct attack *const families[] = {
+	words_attacks, exec_attacks, socket_attacks, descriptor_attacks, place_attacks,
+};
 
 static long milliseconds(void)
 {
@@ -51,8 +45,25 @@ static long milliseconds(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Is it the secret that FD reads? Closes it. */
-static void judge_content(int fd)
+void *shared_memory(size_t len)
+{
+	void *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		broken("mmap");
+	return memory;
+}
+
+int open_or_break(const char *name, int flags)
+{
+	int fd = open(in_dir(at.top, name), flags, 0644);
+
+	if (fd < 0)
+		broken("cannot open %s: %s", name, strerror(errno));
+	return fd;
+}
+
+void judge_content(int fd)
 {
 	char content[64] = "";
 
@@ -65,7 +76,15 @@ static void judge_content(int fd)
 	close(fd);
 }
 
-static void *change_words(void *userdata)
+void judge_child(int child)
+{
+	int status = wait_for(child);
+
+	at.wins += WIFEXITED(status) && WEXITSTATUS(status) == 7;
+	at.given += WIFEXITED(status) && WEXITSTATUS(status) == 3;
+}
+
+void *change_words(void *userdata)
 {
 	(void)userdata;
 	while (!at.stop) {
@@ -75,7 +94,7 @@ static void *change_words(void *userdata)
 	return NULL;
 }
 
-static void *change_descriptor(void *userdata)
+void *change_descriptor(void *userdata)
 {
 	(void)userdata;
 	while (!at.stop) {
@@ -85,213 +104,123 @@ static void *change_descriptor(void *userdata)
 	return NULL;
 }
 
-/* Shared, so that children that execute it see the change too. */
-static void set_words(const char *harmless, const char *prize)
+void set_words(char *path, char *name, const char *harmless, const char *prize)
 {
-	words.path = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	words.name = words.path + sprintf(words.path, "%s/", at.top);
+	if (strlen(harmless) != strlen(prize))
+		broken("%s and %s are not of one length", harmless, prize);
+	words = (struct words){path, name, harmless, prize, strlen(harmless)};
 	strcpy(words.name, harmless);
-	words.harmless = harmless;
-	words.prize = prize;
-	words.len = strlen(harmless);
 }
-
-static void words_open(void)
-{
-	judge_content(open(words.path, O_RDONLY));
-}
-
-static void words_opath(void)
-{
-	char name[64];
-	int fd = open(words.path, O_PATH);
-
-	if (fd < 0)
-		return;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	judge_content(open(name, O_RDONLY));
-	close(fd);
-}
-
-static void words_openat2(void)
-{
-	static struct {
-		uint64_t flags, mode, resolve;
-	} how;
-
-	judge_content((int)syscall(SYS_openat2, AT_FDCWD, words.path, &how, sizeof(how)));
-}
-
-/* The prize is never given away, but may be overwritten: whoever runs this looks at it. */
-static void words_creat(void)
-{
-	int fd = open(words.path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-	if (fd < 0)
-		return;
-	at.given += write(fd, PUBLIC, strlen(PUBLIC)) > 0;
-	close(fd);
-}
-
-static void words_unlink(void)
-{
-	int fd = open(in_dir(at.top, "public"), O_WRONLY | O_CREAT, 0644);
-
-	close(fd);
-	at.given += unlink(words.path) == 0;
-}
-
-static void words_chdir(void)
-{
-	if (chdir(words.path) < 0)
-		return;
-	/* Only the harmless one holds this name. */
-	if (faccessat(AT_FDCWD, "here", F_OK, 0) < 0)
-		at.wins++;
-	else
-		at.given++;
-	if (chdir(at.top) < 0)
-		broken("cannot go back");
-}
-
-static void words_exec(void)
-{
-	char *argv[] = {words.path, NULL}, *envp[] = {NULL};
-	int child = fork(), status;
-
-	if (child == 0) {
-		execve(words.path, argv, envp);
-		_exit(1);
-	}
-	status = wait_for(child);
-	at.wins += WIFEXITED(status) && WEXITSTATUS(status) == 7;
-	at.given += WIFEXITED(status) && WEXITSTATUS(status) == 3;
-}
-
-static void descriptor_openat(void)
-{
-	judge_content(openat(target, "secret", O_RDONLY));
-}
-
-static void descriptor_fchdir(void)
-{
-	if (fchdir(target) == 0)
-		judge_content(open("secret", O_RDONLY));
-}
-
-static void descriptor_magic(void)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "/proc/self/fd/%d/secret", target);
-	judge_content(open(name, O_RDONLY));
-}
-
-static void place_mid(void)
-{
-	judge_content(open(in_dir(at.top, "mid/secret"), O_RDONLY));
-}
-
-static void place_last(void)
-{
-	judge_content(open(in_dir(at.top, "last"), O_RDONLY));
-}
-
-static void place_root(void)
-{
-	static char path[8192];
-
-	if (!path[0])
-		snprintf(path, sizeof(path), "%s/r%s/vault/secret", at.top, at.top);
-	judge_content(open(path, O_RDONLY));
-}
-
-/* In a directory that is moved up and down: what lies two above it changes. */
-static void place_dotdot(void)
-{
-	judge_content(open("../../vault/secret", O_RDONLY));
-}
-
-static const struct attack {
-	const char *name;
-	void (*attempt)(void);
-	const char *harmless, *prize; /* changed words */
-	const char *from, *to;	      /* exchanged or moved by a process outside */
-	bool descriptor, move;
-	const char *start; /* directory to stand in */
-} attacks[] = {
-	{.name = "words-open", .attempt = words_open, .harmless = "vault/public", .prize = "vault/secret"},
-	{.name = "words-opath", .attempt = words_opath, .harmless = "vault/public", .prize = "vault/secret"},
-	{.name = "words-openat2", .attempt = words_openat2, .harmless = "vault/public", .prize = "vault/secret"},
-	{.name = "words-creat", .attempt = words_creat, .harmless = "vault/public", .prize = "vault/secret"},
-	{.name = "words-unlink", .attempt = words_unlink, .harmless = "public", .prize = "secreT"},
-	{.name = "words-chdir", .attempt = words_chdir, .harmless = "openly", .prize = "closed"},
-	{.name = "words-exec", .attempt = words_exec, .harmless = "tools/good", .prize = "tools/evil"},
-	{.name = "descriptor-openat", .attempt = descriptor_openat, .descriptor = true},
-	{.name = "descriptor-fchdir", .attempt = descriptor_fchdir, .descriptor = true},
-	{.name = "descriptor-magic", .attempt = descriptor_magic, .descriptor = true},
-	{.name = "mid", .attempt = place_mid, .from = "mid", .to = "mid-link"},
-	{.name = "last", .attempt = place_last, .from = "last", .to = "last-link"},
-	{.name = "root", .attempt = place_root, .from = "r", .to = "r-link"},
-	{.name = "dotdot", .attempt = place_dotdot, .from = "p/q/cwd", .to = "q/cwd", .move = true, .start = "p/q/cwd"},
-};
 
 static const struct attack *find(const char *name)
 {
-	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
-		if (strcmp(attacks[i].name, name) == 0)
-			return &attacks[i];
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		for (const struct attack *attack = families[i]; attack->name; attack++)
+			if (strcmp(attack->name, name) == 0)
+				return attack;
 	broken("no such attack: %s", name);
 }
 
-static int flip(const struct attack *attack)
+static int list(void)
+{
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		for (const struct attack *attack = families[i]; attack->name; attack++)
+			printf("%s %s\n", attack->name, attack->flip ? "flip" : "-");
+	return 0;
+}
+
+static void move(const char *from, const char *to, unsigned flags)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) < 0)
+		broken("renameat2 %s %s: %s", from, to, strerror(errno));
+}
+
+static _Noreturn void flip(const struct attack *attack)
 {
 	const char *from = strdup(in_dir(at.top, attack->from)), *to = strdup(in_dir(at.top, attack->to));
+	const char *aside = strdup(in_dir(at.top, "aside"));
+	unsigned flags = attack->flip == FLIP_EXCHANGE ? RENAME_EXCHANGE : 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		if (renameat2(AT_FDCWD, from, AT_FDCWD, to, attack->move ? 0 : RENAME_EXCHANGE) < 0)
-			broken("renameat2: %s", strerror(errno));
-		if (renameat2(AT_FDCWD, to, AT_FDCWD, from, attack->move ? 0 : RENAME_EXCHANGE) < 0)
-			broken("renameat2: %s", strerror(errno));
+		if (attack->flip == FLIP_ROTATE) {
+			move(from, aside, 0);
+			move(to, from, 0);
+			move(from, to, 0);
+			move(aside, from, 0);
+		} else {
+			move(from, to, flags);
+			move(to, from, flags);
+		}
+	}
+}
+
+static void stand(const struct attack *attack)
+{
+	/* Where the start is at this moment somebody outside decides, at any moment anew: with `from` moved to `to`. */
+	const char *start = attack->start ? attack->start : ".";
+	char *moved = NULL;
+
+	if (attack->start && asprintf(&moved, "%s%s", attack->to, start + strlen(attack->from)) < 0)
+		broken("asprintf");
+	for (int try = 0; chdir(in_dir(at.top, moved && try % 2 ? moved : start)) < 0; try++)
+		if (!moved || try > 100000)
+			broken("chdir %s: %s", start, strerror(errno));
+	free(moved);
+}
+
+/* So many processors were seen by attempts and rivals (which run for as long). */
+static unsigned long seen_processors;
+
+static void attempts(const struct attack *attack, long limit)
+{
+	long start = milliseconds(), now = start;
+	bool natively = limit < 0;
+	unsigned cpu = 0;
+
+	for (; natively ? now < start - limit && !at.wins :
+			  now < start + limit || at.attempts < LEAST || (!at.given && now < start + PATIENCE);
+	     now = milliseconds(), at.attempts++) {
+		attack->attempt();
+		if (getcpu(&cpu, NULL) == 0)
+			seen_processors |= 1UL << cpu % 64;
 	}
 }
 
 int main(int argc, char **argv)
 {
+	void *(*rival)(void *);
 	pthread_t thread;
-	bool threaded;
 
+	if (argc == 2 && strcmp(argv[1], "list") == 0)
+		return list();
 	check_identity();
 	if (argc < 3)
 		broken("usage: races ATTACK TOP MILLISECONDS");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
 	at.top = argv[2];
+	if (strcmp(argv[1], "serve") == 0)
+		return serve();
 	if (strncmp(argv[1], "flip-", 5) == 0)
-		return flip(find(argv[1] + 5));
+		flip(find(argv[1] + 5));
 
 	const struct attack *attack = find(argv[1]);
-	/* Where the start is at this moment somebody outside decides, at any moment anew. */
-	for (int try = 0; chdir(in_dir(at.top, attack->start && try % 2 ? attack->to : attack->start ? attack->start : ".")) < 0;
-	     try++)
-		if (!attack->start || try > 100000)
-			broken("chdir: %s", strerror(errno));
-	if (attack->harmless)
-		set_words(attack->harmless, attack->prize);
-	if (attack->descriptor) {
-		descriptors[0] = open(in_dir(at.top, "openly"), O_RDONLY | O_DIRECTORY);
-		descriptors[1] = open(in_dir(at.top, "vault"), O_RDONLY | O_DIRECTORY);
-		target = dup(descriptors[0]);
-		if (descriptors[0] < 0 || descriptors[1] < 0)
-			broken("cannot open the directories");
+	stand(attack);
+	rival = attack->rival;
+	if (attack->harmless) {
+		char *path = shared_memory(8192);
+
+		set_words(path, path + sprintf(path, "%s/", at.top), attack->harmless, attack->prize);
+		rival = change_words;
 	}
-	threaded = attack->harmless || attack->descriptor;
-	if (threaded && pthread_create(&thread, NULL, attack->harmless ? change_words : change_descriptor, NULL) != 0)
+	if (attack->prepare)
+		attack->prepare();
+	if (rival && pthread_create(&thread, NULL, rival, NULL) != 0)
 		broken("pthread_create");
-	for (long end = milliseconds() + atol(argv[3]); milliseconds() < end; at.attempts++)
-		attack->attempt();
+	attempts(attack, atol(argv[3]));
 	at.stop = true;
-	if (threaded)
+	if (rival)
 		pthread_join(thread, NULL);
-	printf("%lu %lu %lu\n", at.attempts, at.wins, at.given);
+	printf("%lu %lu %lu %d\n", at.attempts, at.wins, at.given, __builtin_popcountl(seen_processors));
 	return 0;
 }
