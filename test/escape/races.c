@@ -4,7 +4,7 @@
  *	                                 ends at the first win, or then
  *	races flip-ATTACK TOP            outside, until killed: what another process does to names meanwhile
  *	races serve TOP                  outside, until killed: listens at the sockets
- *	races list                       the names of the attacks, and whether they need a process outside: "flip", "-"
+ *	races list                       the names of the attacks; "flip" behind those that need a process outside
  */
 #include "races.h"
 
