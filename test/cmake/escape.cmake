@@ -46,3 +46,5 @@ scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
 set_tests_properties(escape.procfs PROPERTIES LABELS escape TIMEOUT 120)
 scrim_escape_program(order)
 scrim_escape(order order)
+scrim_escape(tells)
+scrim_escape(descriptors)
