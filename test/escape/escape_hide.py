@@ -132,13 +132,13 @@ def hidden(escape, place, kind, leaf, rule):
     scratch = os.path.join(place.path, "n")
     os.mkdir(scratch)
     path = os.path.join(scratch, leaf)
-    if kind != "absent" or rule != "{dir}/vault":
+    if kind != "absent" or not rule.startswith("{dir}/vault") or rule == "{dir}/vault/**":
         make(path, kind)
     covered = os.path.join(scratch, leaf.split("/")[0])
     before = fingerprint(covered)
     equal(os.path.lexists(path), kind != "absent", f"{path} is made as {kind}")
     result = escape.view(
-        ["hide " + rule.format(dir=scratch, path=path)],
+        ["hide " + part.format(dir=scratch, path=path) for part in rule.split(" and ")],
         [escape.tool("escape_oracle"), "view", scratch, path, "-", "-"],
         mediated=MEDIATED,
     )
@@ -153,9 +153,12 @@ def hidden(escape, place, kind, leaf, rule):
 
 RULES = [  # name, rule, the path in the scratch directory, kinds
     ("literal", "{path}", "secret", ["file", "dir", "script", "elf", "link", "socket"]),
-    ("wildcard", "**/secret*", "secret", ["file", "dir"]),
-    ("parent", "{dir}/vault", "vault/secret", ["file", "elf"]),
-    ("beneath", "{dir}/vault/**", "vault/secret", ["file"]),
+    ("wildcard", "**/secret*", "secret", ["file", "dir", "socket"]),
+    ("parent", "{dir}/vault", "vault/secret", ["file", "dir", "elf", "socket"]),
+    # Hidden below a hidden directory: by both, and by a wildcard where the directory has a rule of its own.
+    ("nested", "{dir}/vault and {dir}/vault/secret", "vault/secret", ["file", "dir"]),
+    ("nested wildcard", "{dir}/vault and **/secret*", "vault/secret", ["file"]),
+    ("beneath", "{dir}/vault/**", "vault/secret", ["file", "dir"]),
 ]
 
 
@@ -165,7 +168,7 @@ def compare(place, rule, kind, got, hidden_absent, native_absent):
         equal(said, hidden_absent[number][1], f"{where}: {number} {name}: hidden-existing against hidden-absent")
         if number in REFUSED or name.split()[0] in WITHOUT_CALLS:
             continue
-        if number in CREATING and rule != "parent":
+        if number in CREATING and rule not in ("parent", "nested", "nested wildcard"):
             equal(said, "EACCES", f"{where}: {number} {name}: creating a hidden name")
         else:
             equal(said, native_absent[number][1], f"{where}: {number} {name}: hidden against natively absent")

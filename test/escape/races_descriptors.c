@@ -43,6 +43,44 @@ static void descriptor_magic(void)
 	judge_content(open(name, O_RDONLY));
 }
 
+static void descriptor_unlinkat(void)
+{
+	int fd = openat(descriptors[0], "secret", O_WRONLY | O_CREAT, 0644);
+
+	if (fd >= 0)
+		close(fd);
+	at.given += unlinkat(target, "secret", 0) == 0;
+}
+
+static void descriptor_renameat(void)
+{
+	int fd = openat(descriptors[0], "secret", O_WRONLY | O_CREAT, 0644);
+
+	if (fd >= 0)
+		close(fd);
+	at.given += renameat(target, "secret", descriptors[0], "away") == 0;
+}
+
+static void prepare_programs(void)
+{
+	descriptors[0] = open_or_break("tm", O_RDONLY | O_DIRECTORY);
+	descriptors[1] = open_or_break("tools", O_RDONLY | O_DIRECTORY);
+	target = dup(descriptors[0]);
+}
+
+/* In a child that shares the table, which is exchanged meanwhile. */
+static void descriptor_execveat(void)
+{
+	char name[] = "run", *argv[] = {name, NULL}, *envp[] = {NULL};
+	int child = (int)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (child == 0) {
+		syscall(SYS_execveat, target, "run", argv, envp, 0);
+		_exit(1);
+	}
+	judge_child(child);
+}
+
 /* Only the vault holds a name that is hidden. */
 static void prepare_listings(void)
 {
@@ -226,6 +264,9 @@ const struct attack descriptor_attacks[] = {
 	{"descriptor-openat", descriptor_openat, prepare_directories, change_descriptor},
 	{"descriptor-fchdir", descriptor_fchdir, prepare_directories, change_descriptor},
 	{"descriptor-magic", descriptor_magic, prepare_directories, change_descriptor},
+	{"descriptor-unlinkat", descriptor_unlinkat, prepare_directories, change_descriptor},
+	{"descriptor-renameat", descriptor_renameat, prepare_directories, change_descriptor},
+	{"descriptor-execveat", descriptor_execveat, prepare_programs, change_descriptor},
 	{"descriptor-getdents", descriptor_getdents, prepare_listings, change_descriptor},
 	{"descriptor-reopen", descriptor_reopen, prepare_readonly, change_descriptor},
 	{"descriptor-fchmod", descriptor_chmod, prepare_readonly, change_descriptor},

@@ -127,6 +127,48 @@ static void place_truncate(void)
 	at.given += truncate(in_dir(at.top, "last"), 3) == 0;
 }
 
+/* What is made beneath a name that leads to the hidden directory at times; the prize is looked for afterwards. */
+
+static void made_in_the_open(long value)
+{
+	static const char *const names[] = {"ch/new", "ch-link/new"};
+
+	at.given += value >= 0;
+	/* One of them is where the other leads at this moment. */
+	for (int i = 0; i < 2; i++)
+		if (unlink(in_dir(at.top, names[i])) < 0 && errno == EISDIR)
+			rmdir(in_dir(at.top, names[i]));
+}
+
+static void place_creat(void)
+{
+	int fd = open(in_dir(at.top, "ch/new"), O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+	made_in_the_open(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void place_mkdir(void)
+{
+	made_in_the_open(mkdir(in_dir(at.top, "ch/new"), 0755));
+}
+
+static void place_symlink(void)
+{
+	made_in_the_open(symlink("x", in_dir(at.top, "ch/new")));
+}
+
+static void place_rename_onto(void)
+{
+	const char *mine = in_dir(at.top, "mine");
+	int fd = open(mine, O_WRONLY | O_CREAT, 0644);
+
+	if (fd >= 0)
+		close(fd);
+	made_in_the_open(rename(mine, in_dir(at.top, "ch/new")));
+}
+
 static void place_chdir(void)
 {
 	if (chdir(in_dir(at.top, "ch")) < 0)
@@ -155,6 +197,7 @@ static void place_type(void)
 
 #define EXCHANGED(from_name, to_name) .flip = FLIP_EXCHANGE, .from = from_name, .to = to_name
 #define MID EXCHANGED("mid", "mid-link")
+#define OPENLY EXCHANGED("ch", "ch-link")
 #define LAST EXCHANGED("last", "last-link")
 
 const struct attack place_attacks[] = {
@@ -173,7 +216,11 @@ const struct attack place_attacks[] = {
 	{"unlink-mid", place_unlink, MID},
 	{"rename-mid", place_rename, MID},
 	{"truncate-last", place_truncate, LAST},
-	{"chdir-last", place_chdir, EXCHANGED("ch", "ch-link")},
+	{"chdir-last", place_chdir, OPENLY},
+	{"creat-mid", place_creat, OPENLY},
+	{"mkdir-mid", place_mkdir, OPENLY},
+	{"symlink-mid", place_symlink, OPENLY},
+	{"rename-onto-mid", place_rename_onto, OPENLY},
 	{"type", place_type, EXCHANGED("masked", "fifo")},
 	{},
 };

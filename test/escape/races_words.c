@@ -70,6 +70,26 @@ static void how_openat2(void)
 	close(fd);
 }
 
+/* Files that may only grow, or only be read: the harmless one is ours. */
+
+static void write_at_start(int fd)
+{
+	if (fd < 0)
+		return;
+	at.given += pwrite(fd, "xxx", 3, 0) == 3;
+	close(fd);
+}
+
+static void words_log(void)
+{
+	write_at_start(open(words.path, O_WRONLY));
+}
+
+static void words_readonly(void)
+{
+	write_at_start(open(words.path, O_RDWR));
+}
+
 /* The prizes of these are not given away, but may be changed: whoever runs this looks at them. */
 
 static void words_creat(void)
@@ -257,6 +277,8 @@ const struct attack words_attacks[] = {
 	{"words-opath", words_opath, VAULT},
 	{"words-openat2", words_openat2, VAULT},
 	{"how-openat2", how_openat2, prepare_how, change_how},
+	{"words-log", words_log, .harmless = "own", .prize = "log"},
+	{"words-readonly", words_readonly, .harmless = "rw", .prize = "ro"},
 	{"words-creat", words_creat, VAULT},
 	{"words-unlink", words_unlink, VAULT},
 	{"words-rename", words_rename, VAULT},
