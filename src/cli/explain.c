@@ -86,6 +86,8 @@ static json_t *rule_json(const struct rule *rule)
 	json_object_set_new(object, "pattern", json_bytes(rule->pattern));
 	if (rule->crypt_key)
 		json_object_set_new(object, "key", json_bytes(rule->crypt_key));
+	if (rule->create_private)
+		json_object_set_new(object, "create", json_string("private"));
 	json_object_set_new(object, "origin", json_bytes(rule->origin));
 	if (rule->line)
 		json_object_set_new(object, "line", json_integer(rule->line));
@@ -102,6 +104,8 @@ static void print_rule(const struct rule *rule)
 		printf(" key=");
 		print_safe(stdout, rule->crypt_key);
 	}
+	if (rule->create_private)
+		printf(" create=private");
 	printf(rule->files_only ? " files=only (" : " (");
 	print_safe(stdout, place_of(rule, place, sizeof(place)));
 	printf(")");

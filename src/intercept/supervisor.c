@@ -25,6 +25,7 @@
 #include "intercept/steer/steer.h"
 #include "intercept/wards/wards.h"
 #include "intercept/worker.h"
+#include "vfs/overlay/privates.h"
 #include "vfs/view.h"
 #include "vfs/vnode/vnode.h"
 
@@ -34,7 +35,7 @@ static unsigned filter_needs(const struct view *view)
 
 	return (needs->hide || needs->deny ? NEEDS_HIDE : 0u) | (needs->mask ? NEEDS_MASK : 0u) |
 	       (needs->append ? NEEDS_APPEND : 0u) | (needs->readonly ? NEEDS_READONLY : 0u) |
-	       (needs->crypt ? NEEDS_CRYPT : 0u) | (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE) |
+	       (needs->crypt ? NEEDS_CRYPT : 0u) | (needs->private ? NEEDS_PRIVATE : 0u) | (view->root ? NEEDS_ROOT : 0u) | (view->traces ? 0u : NEEDS_DUMPABLE) |
 	       (view->root && !view->traces ? NEEDS_IDS : 0u);
 }
 
@@ -157,12 +158,14 @@ static void on_stage(const struct steer_job *job, enum steer_stage stage, void *
 	}
 }
 
-static int start_vnodes(struct view *view, const struct launch *launch, struct ending **ret)
+static int start_files(struct view *view, const struct launch *launch, struct ending **ret)
 {
-	if (!view->vnodes)
-		return 0;
+	int error = privates_start(view->privates);
+
+	if (error || !view->vnodes)
+		return error;
 	ending_block_signals();
-	int error = vnodes_start(view->vnodes);
+	error = vnodes_start(view->vnodes);
 	if (error)
 		return error;
 	return ending_start(&(struct ending_config){.vnodes = view->vnodes,
@@ -232,7 +235,7 @@ static int start_workers(struct service *service, struct errmsg *msg)
 	error = config->record_fd > 0 ? record_new(&service->record) : 0;
 	if (error)
 		return errmsg_set(msg, error, "nothing can be recorded: out of memory");
-	error = start_vnodes(service->view, &service->launch, &service->ending);
+	error = start_files(service->view, &service->launch, &service->ending);
 	if (error)
 		return errmsg_set(msg, error, "cannot start what writes encrypted files: %s", strerror(-error));
 	error = workers_start(&(struct workers_config){.listener = service->launch.listener,

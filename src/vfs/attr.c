@@ -22,6 +22,7 @@
 #include "vfs/fdpath.h"
 #include "vfs/judge.h"
 #include "vfs/ops.h"
+#include "vfs/private.h"
 #include "vfs/target.h"
 #include "vfs/vnode/vnode.h"
 
@@ -175,6 +176,8 @@ int vfs_truncate(struct op *op, int64_t length, struct outcome *out)
 	if (is_encrypted(walk))
 		return truncate_encrypted(op, walk, length, out);
 	fd_name(walk->fd, name);
+	if (walk->private && encrypted_check_access(walk, W_OK) == 0 && (error = private_check_size(op, walk, length)))
+		return error;
 	/* Who may not write is told that first. */
 	if (over_limit(op, walk->fd, length)) {
 		_cleanup_close_ int writer = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -215,6 +218,8 @@ int vfs_ftruncate(struct op *op, int fd, int64_t length, struct outcome *out)
 		error = op->caller->ops->validate(op->caller);
 	if (!error && over_limit(op, copy, length))
 		error = too_large(op);
+	if (!error && walk->private)
+		error = private_check_size(op, walk, length);
 	if (!error && walk->crypt_memfd)
 		error = encrypted_truncate(op, walk, length);
 	if (error)
@@ -275,6 +280,7 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 {
 	_cleanup_close_ int copy = -EBADF;
 	struct walk *walk = &op->walk[0];
+	int64_t end;
 	int flags, error = target_description(op, walk, fd, &copy, &flags);
 
 	if (error)
@@ -289,6 +295,8 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 		error = op->caller->ops->validate(op->caller);
 	if (!error && writable(flags) && allocates_too_much(op, walk, copy, mode, offset, length))
 		error = too_large(op);
+	if (!error && walk->private && writable(flags) && offset >= 0 && length > 0 && !__builtin_add_overflow(offset, length, &end))
+		error = private_check_size(op, walk, end);
 	if (!error && walk->crypt_memfd && writable(flags)) {
 		error = allocate_encrypted(op, walk, copy, mode, offset, length);
 		return error ? error : outcome_value(out, 0);

@@ -161,6 +161,9 @@ static int open_head(struct op *op, struct walk *walk, char head[ELF_HEAD_BYTES]
 					  -EACCES);
 	if (fd < 0)
 		return fd;
+	/* What the kernel says of it, by which the exec is verified. */
+	if (walk->private && fstat(fd, &walk->stat) < 0)
+		return -errno;
 	ssize_t n = pread(fd, head, ELF_HEAD_BYTES, 0);
 	if (n < 0)
 		return -errno;
@@ -246,6 +249,9 @@ static int check_interp(struct attempt *a, const char *text)
 	if (is_encrypted(a->other))
 		return op_refuse_noted(a->op, a->other, REFUSAL_CRYPT, a->other->verdict.content_rule,
 				       "the loader of a program (PT_INTERP) cannot be an encrypted file", -EACCES);
+	if (a->other->private)
+		return op_refuse_noted(a->op, a->other, REFUSAL_HIDDEN, a->other->verdict.visibility_rule,
+				       "the loader of a program (PT_INTERP) cannot be a private file", -EACCES);
 	_cleanup_close_ int fd = open_head(a->op, a->other, a->head, &len);
 	if (fd < 0)
 		return fd;
@@ -370,7 +376,7 @@ static struct exec_plan *make_plan(struct attempt *a)
 	plan->interp_ino = a->interp_ino;
 	snprintf(plan->execfn, sizeof(plan->execfn), "%s", a->name);
 	snprintf(plan->comm, sizeof(plan->comm), "%.15s", base_name(a->name));
-	if (a->empty && kernel_is(6, 14) && is_encrypted(a->file))
+	if (a->empty && kernel_is(6, 14) && (is_encrypted(a->file) || a->file->private))
 		snprintf(plan->comm, sizeof(plan->comm), "%.15s", base_name(a->file->path));
 	else if (a->empty && kernel_is(6, 14))
 		entry_name(a->file->fd, plan->comm);

@@ -20,6 +20,7 @@
 #include "vfs/fdpath.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/pins.h"
+#include "vfs/overlay/privates.h"
 
 #define LOOK_AHEAD 4096u
 #define LISTING_MAX (64u * 1024)
@@ -47,10 +48,13 @@ struct listing {
 	struct op *op;
 	int fd;
 	dev_t dev;
+	struct stat stat;
 	bool by_name; /* names beneath may be hidden */
 	bool way;     /* the way down only */
 	bool pids;    /* the root of procfs */
 	bool by_identity;
+	bool own; /* private files may be in it */
+	uint64_t own_from; /* the first of these that is to be told of */
 	bool unknown; /* no path leads to it */
 	const struct match_state *state;
 	char *in, *out;
@@ -181,6 +185,63 @@ static int seek_to_first(struct listing *listing, int64_t position)
 	return error;
 }
 
+/*
+ * Private names come behind all others. Where the next one of them starts is an offset like any other, so that it can be
+ * sought and is shared as the description is: one that no directory gives out by itself, and that the file system takes
+ * without asking what is there. The first that it takes: ext4 with hashed names, and most others; ext4 without; FAT.
+ */
+static const int64_t own_offsets[] = {0x5c31a5c300000000, 0xfe00000000, 0xfff00000};
+static const uint64_t own_spans[] = {0xffffffff, 0xffffffff, 0xfffff};
+
+/* Is OFFSET one of these? The id of the name that starts there. */
+static bool is_own_offset(int64_t offset, uint64_t *ret_id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own_offsets); i++)
+		if (offset >= own_offsets[i] && (uint64_t)(offset - own_offsets[i]) <= own_spans[i]) {
+			*ret_id = (uint64_t)(offset - own_offsets[i]);
+			return true;
+		}
+	return false;
+}
+
+/* Leave the description where the name ID starts. Returns the offset, or a negative errno. */
+static int64_t seek_to_own(const struct listing *listing, uint64_t id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own_offsets); i++)
+		if (id <= own_spans[i] && lseek(listing->fd, own_offsets[i] + (int64_t)id, SEEK_SET) >= 0)
+			return own_offsets[i] + (int64_t)id;
+	return -EIO;
+}
+
+/* The disk has no more: private names from `own_from` on, and the description behind the last that is handed on. */
+static int fill_own(struct listing *listing)
+{
+	struct private_entry own;
+	int64_t next;
+
+	while (privates_next(listing->op->view->privates, &listing->stat, listing->own_from, &own)) {
+		size_t length = (offsetof(struct entry, name) + strlen(own.name) + 1 + 7) & ~(size_t)7;
+		struct entry *entry = (struct entry *)(listing->out + listing->filled);
+
+		if (length > listing->limit - listing->filled)
+			return listing->filled ? 0 : -EINVAL;
+		next = seek_to_own(listing, own.id + 1);
+		/* A file system that takes none of our offsets: then rather none than the same again and again. */
+		if (next < 0)
+			return 0;
+		if (!listing->filled)
+			listing->first = listing->position;
+		*entry = (struct entry){.inode = own.inode, .next = next, .length = (uint16_t)length, .type = DT_REG};
+		strcpy(entry->name, own.name);
+		clear_padding(entry);
+		listing->last = entry;
+		listing->filled += (unsigned)length;
+		listing->position = next;
+		listing->own_from = own.id + 1;
+	}
+	return 0;
+}
+
 /* Fill `out` with what may be seen and leave the description where such a directory would. */
 static int fill_filtered(struct listing *listing)
 {
@@ -190,7 +251,7 @@ static int fill_filtered(struct listing *listing)
 		long len = read_entries(listing, listing->in, size);
 
 		if (len == 0)
-			return 0;
+			return listing->own ? fill_own(listing) : 0;
 		if (len < 0) {
 			if (listing->filled)
 				return seek_to(listing, listing->position);
@@ -342,7 +403,13 @@ static int list(struct op *op, int fd, uint64_t buffer, unsigned count, bool leg
 		lock = lock_directory(&stat);
 	}
 	listing.start = listing.first = listing.position = lseek(shared, 0, SEEK_CUR);
-	if (listing.unknown)
+	listing.own = op->view->privates && S_ISDIR(stat.st_mode) && !listing.unknown;
+	listing.stat = stat;
+	if (listing.own && is_own_offset(listing.start, &listing.own_from))
+		error = fill_own(&listing);
+	else if (listing.own && privates_any(op->view->privates, &stat))
+		error = fill_filtered(&listing);
+	else if (listing.unknown)
 		error = fill_unknown(&listing);
 	else if (listing.by_name || listing.way || listing.pids || listing.by_identity)
 		error = fill_filtered(&listing);

@@ -22,6 +22,7 @@
 #include "vfs/judge.h"
 #include "vfs/known.h"
 #include "vfs/ops.h"
+#include "vfs/private.h"
 #include "vfs/still.h"
 
 /* A name with the slash that followed it, for calls that look at it. */
@@ -96,6 +97,8 @@ int vfs_mkdir(struct op *op, int dirfd, mode_t mode, struct outcome *out)
 
 	if (!error)
 		error = check_create(op, walk, true);
+	if (!error && walk->private)
+		return private_refuse_kind(op, walk);
 	if (!error)
 		error = ready(op, true);
 	return error ? error : done(mkdirat(walk->parent_fd, walk->name, mode), out);
@@ -108,6 +111,10 @@ int vfs_mknod(struct op *op, int dirfd, mode_t mode, unsigned dev, struct outcom
 
 	if (!error)
 		error = check_create(op, walk, false);
+	if (!error && walk->private) {
+		error = private_mknod(op, walk, mode);
+		return error ? error : outcome_value(out, 0);
+	}
 	if (!error)
 		error = ready(op, true);
 	/* Raw: the device number is as the caller encoded it. */
@@ -125,6 +132,8 @@ int vfs_symlink(struct op *op, int dirfd, struct outcome *out)
 
 	if (!error)
 		error = check_create(op, walk, false);
+	if (!error && walk->private)
+		return private_refuse_kind(op, walk);
 	if (!error)
 		error = ready(op, true);
 	if (error)
@@ -179,6 +188,10 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 	error = check_create(op, target, false);
 	if (error)
 		return error;
+	if (source->private || target->private) {
+		error = private_link(op, source, target);
+		return error ? error : outcome_value(out, 0);
+	}
 	/* Directories are refused by the kernel, which also knows what it says before that. */
 	if ((source->detached || !is_plain(source) || !is_plain(target)) && !S_ISDIR(source->stat.st_mode) &&
 	    fd_mount(source->fd) == fd_mount(target->parent_fd)) {
@@ -301,7 +314,13 @@ int vfs_unlink(struct op *op, int dirfd, int flags, struct outcome *out)
 		return last_error_unlink(walk->last, rmdir_call);
 	if (too_long)
 		return fd_readonly(walk->parent_fd) ? -EROFS : or_gone(walk, -ENAMETOOLONG);
+	if (walk->private) {
+		error = private_unlink(op, walk, rmdir_call);
+		return error ? error : outcome_value(out, 0);
+	}
 	error = check_remove(op, walk, rmdir_call);
+	if (!error && rmdir_call && private_inside(op, walk))
+		error = -ENOTEMPTY;
 	if (!error)
 		error = ready(op, false);
 	if (error)
@@ -425,8 +444,16 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 
 	if (!error)
 		error = find_name(op, 1, newdirfd);
+	if (!error && (from->private || to->private) && !too_long[0] && !too_long[1]) {
+		error = private_rename(op, from, to, flags);
+		return error ? error : outcome_value(out, 0);
+	}
+	if (!error && from->private | to->private)
+		error = -ENAMETOOLONG;
 	if (!error)
 		error = check_rename(op, from, to, flags, too_long);
+	if (!error && !(flags & RENAME_EXCHANGE) && is_directory(from) && private_inside(op, to))
+		error = -ENOTEMPTY;
 	if (error == RENAME_NOTHING)
 		return outcome_value(out, 0);
 	if (!error)

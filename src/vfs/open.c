@@ -15,6 +15,7 @@
 #include "vfs/judge.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
+#include "vfs/private.h"
 #include "vfs/proclink.h"
 #include "vfs/procmaps.h"
 #include "vfs/procstat.h"
@@ -135,6 +136,12 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		}
 		if (walk->verdict.write == WRITE_APPEND && (flags & O_ACCMODE) != O_RDONLY)
 			flags |= O_APPEND;
+		if (walk->private) {
+			error = flags & O_TRUNC ? op->caller->ops->validate(op->caller) : 0;
+			if (!error)
+				error = private_open(op, walk, flags, &fd);
+			return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
+		}
 		if (is_encrypted(walk)) {
 			error = flags & O_TRUNC ? op->caller->ops->validate(op->caller) : 0;
 			if (!error)
@@ -333,7 +340,7 @@ static int open_create_once(struct op *op, struct walk *walk, int dirfd, const s
 	    (walk->verdict.visibility == VIS_WAY && !(walk->exists && S_ISDIR(walk->stat.st_mode))))
 		return judge(op, walk, INTENT_CREATE);
 	if (!walk->exists) {
-		error = create_file(op, walk, how, out);
+		error = walk->private ? private_create(op, walk, how, out) : create_file(op, walk, how, out);
 		/* Somebody was faster: unless that is what O_EXCL asks about, look again. */
 		return error == -EEXIST && !exclusive ? -EAGAIN : error;
 	}

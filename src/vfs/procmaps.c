@@ -18,6 +18,8 @@
 #include "vfs/fdpath.h"
 #include "vfs/op.h"
 #include "vfs/overlay/memfd.h"
+#include "vfs/overlay/privates.h"
+#include "vfs/private.h"
 #include "vfs/proclink.h"
 #include "vfs/vnode/vnode.h"
 
@@ -85,11 +87,14 @@ static int read_whole(int fd, struct text *ret)
 /* The real file of the memfd (DEV, INO): its name as procfs has it, and its stat. 0: none of ours. */
 static int find_real(struct op *op, uint64_t dev, uint64_t ino, struct stat *ret_real, char *name, size_t cap)
 {
-	const struct stat memfd = {.st_dev = (dev_t)dev, .st_ino = (ino_t)ino};
+	const struct stat memfd = {.st_dev = (dev_t)dev, .st_ino = (ino_t)ino, .st_mode = S_IFREG};
 	ssize_t len = -ENOENT;
 
 	op_own_rights(op);
-	if (vnodes_find(op->view->vnodes, memfd.st_dev, memfd.st_ino, NULL, NULL, NULL, NULL, ret_real) == 0)
+	*ret_real = (struct stat){.st_dev = memfd.st_dev, .st_ino = memfd.st_ino, .st_mode = S_IFREG};
+	if (privates_shown(op->view->privates, ret_real))
+		len = private_link_text(op->view, &memfd, name, cap);
+	else if (vnodes_find(op->view->vnodes, memfd.st_dev, memfd.st_ino, NULL, NULL, NULL, NULL, ret_real) == 0)
 		len = encrypted_link_text(op->view, &memfd, name, cap);
 	op_lend_rights(op);
 	return len > 0 ? (int)len : 0;
@@ -214,11 +219,18 @@ static bool find_described(struct op *op, const struct walk *walk, struct stat *
 	_cleanup_close_ int real = -EBADF;
 	char name[32];
 	struct stat memfd;
+	int error;
 
 	snprintf(name, sizeof(name), "/fd%.20s", base);
 	_cleanup_close_ int object = open_beside(walk, (size_t)(base - walk->path) - 7, name, O_PATH);
-	if (object < 0 || fstat(object, &memfd) < 0 || !S_ISREG(memfd.st_mode) ||
-	    vnodes_find(op->view->vnodes, memfd.st_dev, memfd.st_ino, &real, NULL, NULL, NULL, ret_real) < 0)
+	if (object < 0 || fstat(object, &memfd) < 0 || !S_ISREG(memfd.st_mode))
+		return false;
+	*ret_real = memfd;
+	if (privates_shown(op->view->privates, ret_real))
+		error = private_statfs_object(op, &memfd, &real);
+	else
+		error = vnodes_find(op->view->vnodes, memfd.st_dev, memfd.st_ino, &real, NULL, NULL, NULL, ret_real);
+	if (error < 0)
 		return false;
 	*ret_mount = fd_mount(real);
 	return true;
@@ -266,7 +278,7 @@ int procmaps_show(struct op *op, const struct walk *walk, int *fd)
 	enum kind kind;
 	int copy, error;
 
-	if (!op->view->needs.crypt || walk->stat.st_dev != op->view->proc_dev)
+	if ((!op->view->needs.crypt && !op->view->privates) || walk->stat.st_dev != op->view->proc_dev)
 		return 0;
 	kind = kind_of(walk);
 	if (kind == KIND_NONE)

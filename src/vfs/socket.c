@@ -21,6 +21,7 @@
 
 #include "vfs/address.h"
 #include "vfs/judge.h"
+#include "vfs/private.h"
 #include "vfs/still.h"
 
 /* Such a socket is given a name of its own before that of the other is looked up. */
@@ -66,7 +67,7 @@ static int check_name(struct op *op, const struct walk *walk)
 		return -EADDRINUSE;
 	if (walk->slash)
 		return -ENOENT;
-	return judge(op, walk, INTENT_CREATE);
+	return walk->private ? private_refuse_kind(op, walk) : judge(op, walk, INTENT_CREATE);
 }
 
 /* Where openat2(2) is not to be had: DIR if no link at all leads there. It is written to. */

@@ -15,6 +15,8 @@
 #include "vfs/judge.h"
 #include "vfs/ops.h"
 #include "vfs/overlay/mask.h"
+#include "vfs/overlay/privates.h"
+#include "vfs/private.h"
 #include "vfs/proclink.h"
 #include "vfs/procmaps.h"
 #include "vfs/vnode/vnode.h"
@@ -51,6 +53,8 @@ static int present(struct op *op, struct walk *walk)
 	off_t size;
 	int error;
 
+	if (walk->private)
+		return 0;
 	if (is_encrypted(walk))
 		return encrypted_present(op, walk, &walk->stat);
 	if (walk->mask_memfd || !is_masked(walk))
@@ -117,6 +121,8 @@ int vfs_fstat(struct op *op, int fd, uint64_t statbuf, struct outcome *out)
 
 	if (error)
 		return error;
+	if (privates_shown(op->view->privates, &stat))
+		return give(op, statbuf, &stat, sizeof(stat), out);
 	if (op->view->needs.crypt && S_ISREG(stat.st_mode) &&
 	    vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, NULL, NULL, NULL, NULL, &stat) == 0)
 		return give(op, statbuf, &stat, sizeof(stat), out);
@@ -171,6 +177,8 @@ int vfs_statx(struct op *op, int dirfd, int flags, unsigned mask, uint64_t statx
 	if (is_masked(walk)) {
 		sx.stx_size = (uint64_t)walk->stat.st_size;
 		sx.stx_blocks = (uint64_t)walk->stat.st_blocks;
+	} else if (walk->private) {
+		private_show_statx(op, walk, &sx);
 	} else if (is_encrypted(walk)) {
 		statx_of(&walk->stat, &sx);
 	}
@@ -226,7 +234,7 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 		error = proclink_self_text(op, kind, target, &len);
 		return error ? error : len;
 	}
-	if (!op->view->needs.mask && !op->view->needs.crypt)
+	if (!op->view->needs.mask && !op->view->needs.crypt && !op->view->privates)
 		return 0;
 	/* A descriptor of content that we made names the file that it stands for. */
 	bool own = proclink_is_own(op, walk->path, walk->path_len);
@@ -238,6 +246,9 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 		op_lend_rights(op);
 	if (error || !S_ISREG(stat.st_mode))
 		return 0;
+	len = private_link_text(op->view, &stat, target, PATH_MAX);
+	if (len)
+		return len;
 	if (op->view->needs.mask && masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, target, &path_len) == 0)
 		return (ssize_t)path_len;
 	return op->view->needs.crypt ? encrypted_link_text(op->view, &stat, target, PATH_MAX) : 0;
@@ -328,6 +339,19 @@ int vfs_chdir(struct op *op, struct outcome *out)
 	return 0;
 }
 
+/* The file system that its name is on. */
+static int statfs_private(struct op *op, const struct walk *walk, uint64_t buffer, struct outcome *out)
+{
+	_cleanup_close_ int dir = -EBADF;
+	struct statfs fs;
+	struct stat raw;
+	int error = fstat(walk->fd, &raw) < 0 ? -errno : private_statfs_object(op, &raw, &dir);
+
+	if (error)
+		return error;
+	return fstatfs(dir, &fs) < 0 ? -errno : give(op, buffer, &fs, sizeof(fs), out);
+}
+
 int vfs_statfs(struct op *op, uint64_t buffer, struct outcome *out)
 {
 	struct walk *walk = &op->walk[0];
@@ -336,6 +360,8 @@ int vfs_statfs(struct op *op, uint64_t buffer, struct outcome *out)
 
 	if (error)
 		return error;
+	if (walk->private)
+		return statfs_private(op, walk, buffer, out);
 	if (fstatfs(walk->fd, &fs) < 0)
 		return -errno;
 	return give(op, buffer, &fs, sizeof(fs), out);
@@ -353,7 +379,8 @@ int vfs_fstatfs(struct op *op, int fd, uint64_t buffer, struct outcome *out)
 		return error;
 	if (fstat(object, &stat) < 0)
 		return -errno;
-	if ((!op->view->needs.mask || masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, NULL, NULL) < 0) &&
+	if (private_statfs_object(op, &stat, &real) < 0 &&
+	    (!op->view->needs.mask || masks_find(op->view->masks, stat.st_dev, stat.st_ino, &real, &rule, NULL, NULL) < 0) &&
 	    (!op->view->needs.crypt || vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, &real, NULL, NULL, NULL, NULL) < 0))
 		real = steal_fd(&object);
 	if (fstatfs(real, &fs) < 0)

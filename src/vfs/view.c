@@ -15,6 +15,7 @@
 #include "vfs/overlay/fstypes.h"
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/pins.h"
+#include "vfs/overlay/privates.h"
 #include "vfs/vnode/vnode.h"
 
 /* One uid in all places, and one gid. */
@@ -132,6 +133,9 @@ int view_new(const struct view_config *config, struct view **ret, struct errmsg 
 	error = masks_new(policy, &view->masks, msg);
 	if (error < 0)
 		return error;
+	error = privates_new(policy, &view->privates);
+	if (error < 0)
+		return errmsg_set(msg, error, "private files need files in memory (memfd_create): %s", strerror(-error));
 	error = open_vnodes(view, config, msg);
 	if (error < 0)
 		return error;
@@ -152,6 +156,7 @@ struct view *view_free(struct view *view)
 	if (!view)
 		return NULL;
 	vnodes_free(view->vnodes);
+	privates_free(view->privates);
 	binfmt_misc_free(view->formats);
 	masks_free(view->masks);
 	pins_free(view->pins);

@@ -20,6 +20,7 @@ struct known;
 struct link_hints;
 struct masks;
 struct pins;
+struct privates;
 struct vnodes;
 struct vnodes_config;
 
@@ -35,6 +36,7 @@ struct view {
 	struct pins *pins;   /* objects of literal rules, by identity (overlay/pins.h) */
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
 	struct vnodes *vnodes; /* encrypted files in use (vnode/vnode.h); NULL: no rule encrypts */
+	struct privates *privates; /* files of the view's own (overlay/privates.h); NULL: no create=private */
 	struct known *known; /* paths that just led to regular files (known.h) */
 	struct binfmt_misc *formats; /* registered with the kernel (proc/binfmt_misc.h) */
 	struct link_hints *links; /* where symlinks were met (walk_links.c) */

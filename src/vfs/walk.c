@@ -19,6 +19,7 @@
 #include "vfs/overlay/mask.h"
 #include "vfs/overlay/fstypes.h"
 #include "vfs/overlay/pins.h"
+#include "vfs/private.h"
 #include "vfs/walk_parts.h"
 
 void walk_init(struct walk *walk)
@@ -29,7 +30,7 @@ void walk_init(struct walk *walk)
 	walk->path[0] = '\0';
 	walk->name_len = 0;
 	walk->name[0] = '\0';
-	walk->exists = walk->slash = walk->detached = walk->mask_memfd = walk->crypt_memfd = false;
+	walk->exists = walk->slash = walk->detached = walk->private = walk->mask_memfd = walk->crypt_memfd = false;
 	walk->last = LAST_NAME;
 }
 
@@ -37,7 +38,7 @@ void walk_release(struct walk *walk)
 {
 	walk->fd = safe_close(walk->fd);
 	walk->parent_fd = safe_close(walk->parent_fd);
-	walk->exists = walk->slash = walk->detached = walk->mask_memfd = walk->crypt_memfd = false;
+	walk->exists = walk->slash = walk->detached = walk->private = walk->mask_memfd = walk->crypt_memfd = false;
 	walk->last = LAST_NAME;
 	walk->path_len = 0;
 	walk->name_len = 0;
@@ -132,6 +133,8 @@ int walk_apply_detached(struct op *op, struct walk *walk)
 		walk->fd = steal_fd(&object);
 		return 0;
 	}
+	if (op->view->privates && private_apply_detached(op, walk))
+		return 0;
 	set_default(op, walk);
 	walk_apply_identity(op, walk);
 	return op->view->needs.crypt && S_ISREG(walk->stat.st_mode) ? encrypted_apply_detached(op, walk) : 0;

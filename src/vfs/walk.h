@@ -58,6 +58,7 @@ struct walk {
 	bool exists;	/* `fd` and `stat` are set */
 	bool slash;	/* the text ended in a slash: a directory is meant */
 	bool detached;	/* no path leads to the object (deleted, memfd, pipe): `path` is empty */
+	bool private;	/* a name or file of the view's own: private.h */
 	bool mask_memfd; /* reached through masked content that we made; everything here is the masked file's */
 	bool crypt_memfd; /* reached through the plaintext of an encrypted file; everything here is that file's, `stat` as shown */
 	enum walk_last last;

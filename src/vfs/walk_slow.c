@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "vfs/fdpath.h"
+#include "vfs/private.h"
 #include "vfs/proclink.h"
 #include "vfs/walk_parts.h"
 
@@ -402,6 +403,30 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 	return STEP_DONE;
 }
 
+/* A name of the view's own: the same as below, but for where it is looked up. */
+static int step_private(struct resolver *r, const char *name, size_t len, bool last, bool slash)
+{
+	struct walk *walk = r->walk;
+	bool parent = last && (r->flags & WALK_PARENT);
+	int error = parent_errors(r->cur, len);
+
+	if (!error && parent && slash && (r->flags & WALK_FILE))
+		error = -EISDIR;
+	if (!error && parent)
+		error = keep_parent(r, name, len);
+	if (!error)
+		error = private_look(r->op, walk, r->cur, name);
+	if (error)
+		return error;
+	if (parent)
+		return STEP_DONE;
+	if (walk->exists)
+		return last && !slash ? STEP_DONE : -ENOTDIR;
+	walk->private = false;
+	walk_set_verdict(r->op, walk);
+	return walk_judge_visible(r->op, walk);
+}
+
 static int step_name(struct resolver *r, const char *name, size_t len, bool last, bool slash)
 {
 	struct walk *walk = r->walk;
@@ -419,6 +444,8 @@ static int step_name(struct resolver *r, const char *name, size_t len, bool last
 		if (error)
 			return error;
 	}
+	if (!r->detached && private_covers(r->op, walk))
+		return step_private(r, name, len, last, slash);
 	if (last && (r->flags & WALK_PARENT))
 		return step_last_name(r, name, len, dir_len);
 	if (!r->detached && (walk->verdict.visibility == VIS_HIDE || walk->verdict.visibility == VIS_DENY)) {
@@ -546,7 +573,7 @@ int walk_slowly(struct op *op, struct walk *walk, int dirfd, const char *text, s
 	}
 	while (!error)
 		error = step(&r);
-	if (error == STEP_DONE && !((flags & WALK_PARENT) && walk->last == LAST_NAME && walk->parent_fd >= 0))
+	if (error == STEP_DONE && !walk->private && !((flags & WALK_PARENT) && walk->last == LAST_NAME && walk->parent_fd >= 0))
 		error = arrive(&r);
 	else if (error == STEP_DONE)
 		error = 0;

@@ -27,7 +27,8 @@ enum syscall_needs {
 	NEEDS_DUMPABLE = 1u << 5, /* the supervisor could not read a process that is not dumpable */
 	NEEDS_CRYPT = 1u << 6,
 	NEEDS_IDS = 1u << 7, /* both NEEDS_ROOT and NEEDS_DUMPABLE: calls that change ids are steered */
-	NEEDS_END = 1u << 8,
+	NEEDS_PRIVATE = 1u << 8, /* create=private */
+	NEEDS_END = 1u << 9,
 };
 
 /* Which handler answers a notified call: the intercept room maps each to a function. */

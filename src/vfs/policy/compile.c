@@ -126,6 +126,7 @@ static void note_need(struct policy_needs *needs, const struct verb *verb, const
 	switch (verb->part) {
 	case PART_VISIBILITY:
 		needs->hide |= verb->value == VIS_HIDE;
+		needs->private |= rule->create_private;
 		needs->deny |= verb->value == VIS_DENY;
 		break;
 	case PART_CONTENT:
@@ -203,6 +204,7 @@ static int add_rule(struct compiler *c, const struct parsed_rule *parsed, const 
 		.crypt_provider = parsed->crypt_provider,
 		.crypt_plain = parsed->crypt_plain,
 		.files_only = parsed->files_only,
+		.create_private = parsed->create_private,
 	};
 	if (!canonical || !rule->literal_prefix || !rule->pattern)
 		return -ENOMEM;

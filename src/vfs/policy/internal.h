@@ -24,6 +24,7 @@ enum rule_option {
 	OPTION_KEY,
 	OPTION_FILES,
 	OPTION_PLAIN,
+	OPTION_CREATE,
 	OPTION_PROVIDER,
 	OPTION_COUNT,
 };
@@ -57,6 +58,7 @@ struct parsed_rule {
 	const char *crypt_provider;
 	enum plain_mode crypt_plain;
 	bool files_only;
+	bool create_private;
 };
 
 struct warning {

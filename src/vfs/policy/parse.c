@@ -377,6 +377,7 @@ static int parse_rule(struct line *line, const struct verb *verb)
 	if (r < 0)
 		return r;
 	take_crypt(&rule, values);
+	rule.create_private = values[OPTION_CREATE] != NULL;
 	return rules_add(line->policy, &rule, line->reading->command_line, false, line->place, &pattern, line->msg);
 }
 

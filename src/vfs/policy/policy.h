@@ -99,6 +99,7 @@ struct rule {
 	const char *crypt_provider; /* provider=, a name that aead_provider_find() takes; NULL: the default */
 	enum plain_mode crypt_plain;
 	bool files_only;	   /* files=only: covers files of that very name, nothing beneath */
+	bool create_private;	   /* hide ... create=private: what is made under such a name is the view's own */
 };
 
 #define RULE_NONE (-1)
@@ -186,12 +187,15 @@ struct policy_settings {
 	uint64_t memfd_total; /* of all together */
 	bool require_no_swap;  /* none that is neither encrypted nor memory */
 	bool strict_freshness; /* refuse a file that is older than it was */
+	uint64_t private_total; /* bytes of all private files together; 0: the default */
+	uint64_t private_files; /* how many; 0: the default */
 	bool rand_fd; /* injected descriptors get unpredictable numbers */
 };
 void policy_settings(const struct policy *policy, struct policy_settings *ret);
 
 /* Which parts any rule speaks of: decides what has to be trapped. */
 struct policy_needs {
+	bool private;  /* create=private */
 	bool hide;     /* some name may be hidden, or listed as the way down only */
 	bool deny;
 	bool mask;

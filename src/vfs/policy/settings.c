@@ -22,6 +22,10 @@ static const struct setting {
 	 "write option memfd.max=SIZE, as 512M or 2G"},
 	{"memfd.total", SETTING_IS_SIZE, offsetof(struct policy_settings, memfd_total), NULL, NULL,
 	 "write option memfd.total=SIZE, as 512M or 2G"},
+	{"private.total", SETTING_IS_SIZE, offsetof(struct policy_settings, private_total), NULL, NULL,
+	 "write option private.total=SIZE, as 64M or 1G"},
+	{"private.files", SETTING_IS_SIZE, offsetof(struct policy_settings, private_files), NULL, NULL,
+	 "write option private.files=NUMBER, as 500 or 8K"},
 	{"swap", SETTING_IS_FLAG, offsetof(struct policy_settings, require_no_swap), "refuse", "warn",
 	 "write option swap=refuse or swap=warn"},
 	{"rand-fd", SETTING_IS_FLAG, offsetof(struct policy_settings, rand_fd), "yes", "no", "write option rand-fd"},
@@ -82,6 +86,6 @@ int setting_apply(struct policy_settings *settings, const char *text, size_t len
 		*(bool *)place = set;
 		return 0;
 	}
-	*ret_remedy = "options are memfd.max, memfd.total, rand-fd, swap and freshness; see scrim.conf(5)";
+	*ret_remedy = "options are memfd.max, memfd.total, private.total, private.files, rand-fd, swap and freshness; see scrim.conf(5)";
 	return -ENOENT;
 }

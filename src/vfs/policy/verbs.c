@@ -6,7 +6,7 @@
 #define BIT(option) (1u << (option))
 
 static const struct verb verbs[] = {
-	{"hide", PART_VISIBILITY, VIS_HIDE, 0},
+	{"hide", PART_VISIBILITY, VIS_HIDE, BIT(OPTION_CREATE)},
 	{"deny", PART_VISIBILITY, VIS_DENY, 0},
 	{"show", PART_VISIBILITY, VIS_SHOW, 0},
 	{"mask", PART_CONTENT, CONTENT_MASK, BIT(OPTION_WITH) | BIT(OPTION_REDACT) | BIT(OPTION_TOKEN) |
@@ -30,6 +30,7 @@ const struct option_form option_forms[OPTION_COUNT] = {
 	[OPTION_KEY] = {"key", OPTION_IS_NAME, {0}, "write key=NAME"},
 	[OPTION_FILES] = {"files", OPTION_IS_WORD, {"only"}, "write files=only, or leave it out"},
 	[OPTION_PLAIN] = {"plain", OPTION_IS_WORD, {"read", "adopt"}, "write plain=read or plain=adopt, or leave it out"},
+	[OPTION_CREATE] = {"create", OPTION_IS_WORD, {"private"}, "write create=private, or leave it out"},
 	[OPTION_PROVIDER] = {"provider", OPTION_IS_WORD, {"openssl", "sodium", "afalg"},
 			     "write provider=openssl, provider=sodium or provider=afalg, or leave it out"},
 };
