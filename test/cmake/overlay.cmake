@@ -6,6 +6,7 @@ scrim_driver(integration.redact integration integration/redact.py)
 scrim_driver(integration.learn integration integration/learn.py)
 scrim_driver(integration.rand_fd integration integration/rand_fd.py)
 scrim_driver(integration.fstype integration integration/fstype.py)
+scrim_driver(integration.private integration integration/private.py)
 scrim_driver(integration.fileattr integration integration/fileattr.py)
 # They have threads.
 set_tests_properties(unit.listing unit.mask PROPERTIES LABELS "unit;tsan")

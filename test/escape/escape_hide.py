@@ -21,6 +21,13 @@ CREATING = {  # a hidden name cannot be made: EACCES
     65: "bind",
     75: "O_CREAT through a link",
 }
+NO_KIND = {  # with create=private: what can be made is a regular file
+    56: "mkdir",
+    58: "mkfifo",
+    59: "symlink",
+    64: "rename a directory onto it",
+    65: "bind",
+}
 REFUSED = {  # refused whatever the path and the policy (docs/PARITY.md)
     9: "RESOLVE_CACHED: never cached",
     34: "file_getattr",
@@ -111,6 +118,8 @@ def make(path, kind):
 def answers(result):
     rows = {}
     for line in result.stdout.splitlines():
+        if not check(line.count("\t") == 2, f"not an answer: {line!r} {result.stderr}"):
+            continue
         number, name, said = line.split("\t")
         rows[int(number)] = (name, said)
     return rows
@@ -128,7 +137,7 @@ def native(escape, place, kind, leaf):
     return rows
 
 
-def hidden(escape, place, kind, leaf, rule):
+def hidden(escape, place, kind, leaf, rule, option=""):
     scratch = os.path.join(place.path, "n")
     os.mkdir(scratch)
     path = os.path.join(scratch, leaf)
@@ -138,8 +147,8 @@ def hidden(escape, place, kind, leaf, rule):
     before = fingerprint(covered)
     equal(os.path.lexists(path), kind != "absent", f"{path} is made as {kind}")
     result = escape.view(
-        ["hide " + part.format(dir=scratch, path=path) for part in rule.split(" and ")],
-        [escape.tool("escape_oracle"), "view", scratch, path, "-", "-"],
+        ["hide " + part.format(dir=scratch, path=path) + option for part in rule.split(" and ")],
+        [escape.tool("escape_oracle"), "private" if option else "view", scratch, path, "-", "-"],
         mediated=MEDIATED,
     )
     equal(fingerprint(covered), before, f"what {rule} hides afterwards ({kind})")
@@ -162,13 +171,13 @@ RULES = [  # name, rule, the path in the scratch directory, kinds
 ]
 
 
-def compare(place, rule, kind, got, hidden_absent, native_absent):
+def compare(place, rule, kind, got, hidden_absent, native_absent, creating=CREATING):
     where = f"{place.name}, {rule}, {kind}"
     for number, (name, said) in got.items():
         equal(said, hidden_absent[number][1], f"{where}: {number} {name}: hidden-existing against hidden-absent")
         if number in REFUSED or name.split()[0] in WITHOUT_CALLS:
             continue
-        if number in CREATING and rule not in ("parent", "nested", "nested wildcard"):
+        if number in creating and rule not in ("parent", "nested", "nested wildcard"):
             equal(said, "EACCES", f"{where}: {number} {name}: creating a hidden name")
         else:
             equal(said, native_absent[number][1], f"{where}: {number} {name}: hidden against natively absent")
@@ -204,6 +213,13 @@ def body(escape):
                     continue
                 got = hidden(escape, place, kind, leaf, rule)
                 compare(place, name, kind, got, nothing, absent[key])
+            # Where programs may make it, what is hidden cannot be told from what natively is not there.
+            nothing = hidden(escape, place, "absent", leaf, rule, " create=private")
+            for kind in kinds:
+                if place.name == "tmpfs" and kind not in ("file", "dir"):
+                    continue
+                got = hidden(escape, place, kind, leaf, rule, " create=private")
+                compare(place, name, f"{kind}, private", got, nothing, absent[key], NO_KIND)
 
 
 def native_beneath(escape, scratch):

@@ -3,8 +3,9 @@
  * 85 calls that may tell whether the path P exists, one line each. Inside a view the driver has made P; natively it is
  * made anew (or removed) before each call, since the calls change it.
  *
- *	oracle view|native SCRATCH P KIND PROGRAM
+ *	oracle view|private|native SCRATCH P KIND PROGRAM
  *
+ * private: in a view where P can be made (hide ... create=private); what was made is removed before each call.
  * SCRATCH: a directory above P that is ours; KIND: what P natively is made (absent, file, dir, script, elf, link,
  * socket); PROGRAM: what is copied for elf.
  */
@@ -37,7 +38,7 @@
 #define MOUNT_ATTR_SIZE 32
 
 static struct {
-	bool native;
+	bool native, private;
 	const char *kind, *program;
 	const char *dir, *p; /* the scratch directory; the path in question */
 	const char *rel;     /* p from dir */
@@ -596,8 +597,9 @@ int main(int argc, char **argv)
 {
 	check_identity();
 	if (argc != 6)
-		broken("usage: oracle view|native SCRATCH P KIND PROGRAM");
+		broken("usage: oracle view|private|native SCRATCH P KIND PROGRAM");
 	at.native = strcmp(argv[1], "native") == 0;
+	at.private = strcmp(argv[1], "private") == 0;
 	at.dir = argv[2];
 	at.p = argv[3];
 	at.kind = argv[4];
@@ -619,6 +621,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ROWS; i++) {
 		if (at.native)
 			make_p();
+		else if (at.private)
+			remove_p();
 		make_scratch();
 		printf("%u\t%s\t%s\n", i + 1, rows[i].name, run_trial(trial, (void *)(uintptr_t)&rows[i]));
 	}

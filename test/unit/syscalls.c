@@ -234,7 +234,7 @@ static void test_build(void **state)
 static void describe(const struct syscall_row *row, struct buffer *text)
 {
 	static const char *const classes[] = {"allow", "notify", "refuse", "screen"};
-	static const char *const parts[] = {"hide", "mask", "append", "readonly", "root", "dumpable", "crypt"};
+	static const char *const parts[] = {"hide", "mask", "append", "readonly", "root", "dumpable", "crypt", "ids", "private"};
 	buffer_clear(text);
 	assert_int_equal(buffer_append_str(text, classes[row->class]), 0);
 	if (row->class == CLASS_REFUSE) {
