@@ -452,8 +452,10 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 		error = -ENAMETOOLONG;
 	if (!error)
 		error = check_rename(op, from, to, flags, too_long);
-	if (!error && !(flags & RENAME_EXCHANGE) && is_directory(from) && private_inside(op, to))
-		error = -ENOTEMPTY;
+	if (!error && !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) && is_directory(from) && !same_object(from, to) && private_inside(op, to)) {
+		error = kernel_rename_errors(from, to, flags);
+		error = error ? error : -ENOTEMPTY;
+	}
 	if (error == RENAME_NOTHING)
 		return outcome_value(out, 0);
 	if (!error)

@@ -155,6 +155,13 @@ static int move_in(struct op *op, struct walk *from, struct walk *to, unsigned f
 	return error;
 }
 
+/* Is the path of A a directory above the path of B? */
+static bool is_above(const struct walk *a, const struct walk *b)
+{
+	return a->path_len > 0 && b->path_len > a->path_len && b->path[a->path_len] == '/' &&
+	       memcmp(a->path, b->path, a->path_len) == 0;
+}
+
 /* What rename(2) says of two names before it asks whether the directories may be written to. 0: go on. */
 static int check_names(struct op *op, const struct walk *from, const struct walk *to, unsigned flags)
 {
@@ -168,6 +175,10 @@ static int check_names(struct op *op, const struct walk *from, const struct walk
 		return -ENOENT;
 	if ((from->slash && !from_dir) || (to->slash && !(exchange ? to_dir : from_dir)))
 		return -ENOTDIR;
+	if (is_above(from, to))
+		return -EINVAL;
+	if (to->exists && is_above(to, from))
+		return exchange ? -EINVAL : -ENOTEMPTY;
 	if (!exchange && to->exists && from_dir != to_dir)
 		return from_dir ? -ENOTDIR : -EISDIR;
 	error = judge(op, from, INTENT_MOVE);
