@@ -8,10 +8,12 @@ next to each other. "Cold" is the first use after a new view or mount, with what
 row is missing; whether times are good is judged by the reader, with the goals below the table.
 """
 import argparse
+import fcntl
 import fnmatch
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -63,7 +65,8 @@ class Column:
 
     def __init__(self, name, options, work):
         self.name, self.options = name, options
-        self.directory = os.path.join(work, name)
+        # ext4 places it by its name: not where that of an earlier run was.
+        self.directory = os.path.join(work, f"{name}-{os.urandom(3).hex()}")
         self.home = os.path.join(work, "home")
         os.makedirs(self.directory)
         self.process, self.python = None, None
@@ -166,7 +169,23 @@ class Encfs(Mounted):
         self.call("encfs", "--standard", "--extpass=echo password", self.cipher, self.directory, input=b"\n")
 
 
+def spread(work):
+    """Have ext4 put each column's directory into a block group of its own, as it does with those below the root (chattr +T). In one
+    group the columns would pass by each other's inodes, and by those that an earlier run removed a minute ago, at each creation: a
+    millisecond instead of 35 us. What another file system does is its own matter."""
+    get, put, topdir = 0x80086601, 0x40086602, 0x00020000  # FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL
+    fd = os.open(work, os.O_RDONLY)
+    try:
+        flags = struct.unpack("i", fcntl.ioctl(fd, get, struct.pack("i", 0))[:4])[0]
+        fcntl.ioctl(fd, put, struct.pack("i", flags | topdir))
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
 def columns(options, work):
+    spread(work)
     os.mkdir(os.path.join(work, "home"))
     subprocess.run([options.scrim, "key", "new", "--raw", "--no-recovery", "bench"], check=True, capture_output=True,
                    env=environment() | {"HOME": os.path.join(work, "home")})

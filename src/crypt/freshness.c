@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,32 +75,61 @@ static bool parse_line(const char *text, struct line *ret_line)
 	return true;
 }
 
-/* What cannot be parsed (a file that a power loss cut, say) is as if it were not there. */
-static int load(int dir, struct bucket *b)
+/* All of it, MAX_BYTES at most, with a zero behind it; empty where there is none. */
+static int read_text(int dir, const char *name, char *text)
 {
-	_cleanup_close_ int fd = openat(dir, b->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	size_t len = 0;
-	ssize_t n;
+	ssize_t n = 1;
 
-	b->count = 0;
-	if (!text)
-		return -ENOMEM;
+	text[0] = '\0';
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	while (len < MAX_BYTES && (n = read(fd, text + len, MAX_BYTES - len)) != 0) {
+	while (len < MAX_BYTES && n != 0) {
+		size_t room = MAX_BYTES - len;
+
+		n = read(fd, text + len, room);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		len += (size_t)n;
+		if ((size_t)n < room)
+			break; /* a file's end: it is replaced as a whole, never written to */
 	}
 	text[len] = '\0';
+	return 0;
+}
+
+/*
+ * Lines of TEXT into B, of the path with the hash ONLY alone if that is not NULL. What cannot be parsed (a file that a power
+ * loss cut, say) is as if it were not there.
+ */
+static void parse(char *text, const uint8_t *only, struct bucket *b)
+{
+	char path[2 * HASH + 1] = "";
+
+	if (only)
+		sodium_bin2hex(path, sizeof(path), only, HASH);
+	b->count = 0;
 	for (char *line = text, *end; b->count < MAX_LINES && (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
-		b->count += parse_line(line, &b->lines[b->count]);
+		if (!only || strncmp(line, path, 2 * HASH) == 0)
+			b->count += parse_line(line, &b->lines[b->count]);
 	}
-	return 0;
+}
+
+static int load(int dir, struct bucket *b)
+{
+	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = read_text(dir, b->name, text);
+	if (r == 0)
+		parse(text, NULL, b);
+	return r;
 }
 
 static int save(int dir, const struct bucket *b)
@@ -177,26 +207,26 @@ static void place(const char *path, const struct freshness_version *version, str
 int freshness_check(const char *directory, const char *path, const struct freshness_version *version,
 		    enum freshness *ret_freshness, uint64_t *ret_recorded)
 {
-	_cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ struct bucket *b = malloc(sizeof(*b));
+	_cleanup_free_ char *text = malloc(MAX_BYTES + 1);
 	enum freshness found = FRESH_UNKNOWN;
+	char name[PATH_MAX];
 	struct line l;
-	int r = 0;
+	int r;
 
-	if (!b)
+	if (!b || !text)
 		return -ENOMEM;
-	if (dir < 0 && errno != ENOENT)
-		return -errno;
 	place(path, version, &l, b);
-	if (dir >= 0)
-		r = load(dir, b);
+	/* By one name: this is done each time that a file is opened. */
+	if ((size_t)snprintf(name, sizeof(name), "%s/%s", directory, b->name) >= sizeof(name))
+		return -ENAMETOOLONG;
+	r = read_text(AT_FDCWD, name, text);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; dir >= 0 && i < b->count; i++) {
+	parse(text, l.path, b);
+	for (unsigned i = 0; i < b->count; i++) {
 		const struct freshness_version *recorded = &b->lines[i].version;
 
-		if (memcmp(b->lines[i].path, l.path, HASH) != 0)
-			continue;
 		if (!same_file(&b->lines[i], &l)) {
 			found = found == FRESH_UNKNOWN ? found : FRESH_EARLIER;
 			continue;

@@ -93,17 +93,19 @@ int encrypted_apply_detached(struct op *op, struct walk *walk)
 	return 0;
 }
 
-/* The place of WALK, whose real stat goes to *REAL. */
+/* The place of WALK, with its real stat, which REAL keeps where the walk does not have it. */
 static int place_of(const struct walk *walk, struct stat *real, struct vnode_place *ret)
 {
-	if (fstat(walk->fd, real) < 0)
+	bool known = !walk->crypt_memfd && walk->exists;
+
+	if (!known && fstat(walk->fd, real) < 0)
 		return -errno;
 	*ret = (struct vnode_place){
 		.rule = walk->verdict.content_rule,
 		.object = walk->fd,
-		.real = real,
+		.real = known ? &walk->stat : real,
 		.path = walk->path,
-		.path_len = walk->path_len,
+		.path_len = walk->detached ? 0 : walk->path_len,
 	};
 	return 0;
 }

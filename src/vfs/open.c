@@ -208,6 +208,7 @@ static int open_made(struct op *op, struct walk *walk, uint64_t flags, int *made
 
 	safe_close(walk->fd);
 	walk->fd = steal_fd(made);
+	walk->exists = false; /* `stat` is no stat of it */
 	error = encrypted_open(op, walk, flags & ~(uint64_t)(O_TMPFILE | O_TRUNC), true, &fd);
 	return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
 }

@@ -136,7 +136,6 @@ static int take_plain(struct transfer *t, unsigned i, unsigned n, uint8_t *bytes
 /* Chunks I..I+N-1, the ciphertext of which stands in BYTES: as few calls as their places allow. */
 static int put_cipher(const struct transfer *t, unsigned i, unsigned n, const uint8_t *bytes)
 {
-	const struct store *s = t->s;
 	const struct entry *e = t->entries;
 
 	for (unsigned k = i; k < i + n;) {
@@ -145,7 +144,7 @@ static int put_cipher(const struct transfer *t, unsigned i, unsigned n, const ui
 
 		for (k++; k < i + n && e[k].page == start + pages; k++)
 			pages += pages_of(e[k].len);
-		r = store_write_all(s->env.io, s->env.handle, bytes, pages << FORMAT_PAGE_SHIFT, start << FORMAT_PAGE_SHIFT);
+		r = page_write(t->s, bytes, pages << FORMAT_PAGE_SHIFT, start);
 		if (r < 0)
 			return r;
 		bytes += pages << FORMAT_PAGE_SHIFT;

@@ -97,7 +97,8 @@ static int write_pages(struct store *s, bool soon)
 	if (is_for_slot(s))
 		return put_inline(s);
 	r = chunk_flush(s);
-	if (r == 0 && soon && chunks && s->env.io->begin)
+	/* Without nodes there is only the slot to be made: less than it costs to let the disk begin. */
+	if (r == 0 && soon && chunks && s->meta.height > 0 && s->env.io->begin)
 		s->env.io->begin(s->env.handle);
 	return r < 0 ? r : tree_flush(s);
 }
@@ -198,9 +199,57 @@ static int write_empty_version(struct store *s)
 	return r;
 }
 
+/* A first version that is small, and without nodes: it and its pages can be one write. */
+static int gather(struct store *s, struct chunk *dirty[STORE_GATHER])
+{
+	size_t n = 0;
+
+	memset(dirty, 0, STORE_GATHER * sizeof(*dirty));
+	if (!s->is_new || s->failed || s->meta.used_pages > 0 || s->meta.total_pages > first_page(s) || s->dirty_chunks == 0 ||
+	    s->dirty_chunks > STORE_GATHER || s->meta.size > s->slot->root_entries * s->chunk_size || is_for_slot(s))
+		return 0;
+	for (uint32_t i = 0; i < s->chunk_slots; i++)
+		if (s->chunks[i].used && s->chunks[i].dirty)
+			dirty[n++] = &s->chunks[i];
+	s->gathered_len = (size_t)(2 * slot_size(s));
+	s->gathered = calloc(1, s->gathered_len + n * s->chunk_size);
+	return s->gathered ? 0 : -ENOMEM;
+}
+
+/* What did not reach the disk is in memory still. */
+static void ungather(struct store *s, struct chunk *dirty[STORE_GATHER], int error)
+{
+	if (!s->gathered)
+		return;
+	free(TAKE_PTR(s->gathered));
+	for (size_t i = 0; error < 0 && i < STORE_GATHER && dirty[i]; i++)
+		chunk_touch(s, dirty[i]);
+}
+
+static int write_commit(struct store *s, bool durable)
+{
+	struct chunk *dirty[STORE_GATHER];
+	bool first;
+	int r = gather(s, dirty);
+
+	if (r == 0)
+		r = write_pages(s, durable && !s->gathered);
+	if (r == 0 && s->named_overflow && s->is_new)
+		r = write_empty_version(s);
+	if (r == 0 && s->named_overflow && RULE(21))
+		r = sync_disk(s);
+	if (r == 0) {
+		fill_meta(s);
+		first = s->is_new || (s->is_first && s->durable_slot < 0);
+		/* A first version within its slot refers to nothing that could be missing. */
+		r = write_version(s, first ? META_FIRST | (s->meta.flags & META_INLINE ? META_SEALED : 0) : 0);
+	}
+	ungather(s, dirty, r);
+	return r;
+}
+
 int store_commit(struct store *s, bool durable)
 {
-	bool first;
 	int r;
 
 	if (s->mode != STORE_WRITE)
@@ -217,17 +266,7 @@ int store_commit(struct store *s, bool durable)
 	if (r == 0 && s->failed)
 		r = write_afresh(s);
 	if (r == 0)
-		r = write_pages(s, durable);
-	if (r == 0 && s->named_overflow && s->is_new)
-		r = write_empty_version(s);
-	if (r == 0 && s->named_overflow && RULE(21))
-		r = sync_disk(s);
-	if (r < 0)
-		return r;
-	fill_meta(s);
-	first = s->is_new || (s->is_first && s->durable_slot < 0);
-	/* A first version within its slot refers to nothing that could be missing. */
-	r = write_version(s, first ? META_FIRST | (s->meta.flags & META_INLINE ? META_SEALED : 0) : 0);
+		r = write_commit(s, durable);
 	if (!RULE(2))
 		s->named_count = 0;
 	if (r < 0 || !durable)

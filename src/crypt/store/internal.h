@@ -24,6 +24,7 @@
 #define STORE_ROOM       (160 << 10) /* CREW_MAX threads 640 KiB */
 #define STORE_WINDOW     640 /* chunks that are read or written between two looks at the tree */
 #define STORE_BULK       4 /* so many whole chunks at once pass by the chunks in memory */
+#define STORE_GATHER     4 /* chunks of a new file that are written together with its first version, at most */
 #define STORE_NODE_BATCH 8 /* nodes that are encrypted and written at once */
 #define STORE_FREE       4096 /* extents known to be free, of chunks and of nodes */
 #define STORE_QUARANTINE 8192 /* extents that an older version may still refer to */
@@ -130,6 +131,12 @@ struct store {
 
 	uint8_t inline_bytes[FORMAT_MAX_SLOT]; /* meta.payload of them, with META_INLINE */
 	struct room rooms[CREW_MAX]; /* made when first needed; the caller's is the first */
+	/*
+	 * The first version and its pages, which go to the disk in one write: the slot before the pages, so that a kill in between
+	 * leaves what falls back to the empty file. NULL: pages are written when they are made.
+	 */
+	uint8_t *gathered;
+	size_t gathered_len;
 	struct entry *window;   /* of a bulk transfer: STORE_WINDOW entries at most */
 	unsigned window_size;
 };
@@ -170,6 +177,8 @@ int page_open(const struct store *s, struct xaes *xaes, enum format_kind kind, u
 /* Encrypt E->len BYTES under E->nonce into CIPHER (may be the same), whose end is filled to whole pages; sets E->tag. */
 int page_seal(const struct store *s, struct xaes *xaes, enum format_kind kind, uint8_t level, uint64_t index,
 	      const uint8_t *bytes, struct entry *e, uint8_t *cipher);
+/* LEN bytes of ciphertext to PAGE and those behind it, or to what is gathered. */
+int page_write(struct store *s, const uint8_t *bytes, size_t len, uint64_t page);
 /* Remember that the piece may not be on the disk (rule 2). */
 void page_name(struct store *s, uint8_t level, uint64_t index);
 /* Before the first write: what is in the page cache must be on the disk (rule 1). */

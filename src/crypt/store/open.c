@@ -22,9 +22,22 @@ struct candidate {
 };
 
 struct opening {
-	uint8_t bytes[2][FORMAT_MAX_SLOT];
-	struct candidate slots[2];
+	struct candidate slots[2]; /* all but `error` and `xaes` is set where `error` is 0 alone */
+	const uint8_t *at[2];
+	uint8_t bytes[2 * FORMAT_MAX_SLOT];
 };
+
+/* Not zeros: that would take as long as to look at what is there. */
+static struct opening *opening_new(void)
+{
+	struct opening *o = malloc(sizeof(*o));
+
+	for (int i = 0; o && i < 2; i++) {
+		o->slots[i].error = -EBADMSG;
+		o->slots[i].xaes = NULL;
+	}
+	return o;
+}
 
 static void adopt(struct store *s, const struct candidate *c, int which)
 {
@@ -39,19 +52,15 @@ static void adopt(struct store *s, const struct candidate *c, int which)
 }
 
 /* Where slot 1 starts depends on the slots' size, which both heads tell; each is tried with its own. */
-static int read_slot(struct store *s, struct opening *o, int which, unsigned shift)
+static void decode_head(struct opening *o, int which, unsigned shift)
 {
 	struct candidate *c = &o->slots[which];
-	size_t size = (size_t)1 << shift;
-	int r = store_read_zeroed(s->env.io, s->env.handle, o->bytes[which], size, (uint64_t)which * size);
 
-	if (r < 0)
-		return r;
+	o->at[which] = o->bytes + ((size_t)which << shift);
 	xaes_free(TAKE_PTR(c->xaes));
-	c->error = head_decode(o->bytes[which], &c->head);
+	c->error = head_decode(o->at[which], &c->head);
 	if (c->error == 0 && c->head.slot_shift != shift)
 		c->error = -EBADMSG;
-	return 0;
 }
 
 static int open_slot(struct store *s, struct opening *o, int which)
@@ -60,12 +69,12 @@ static int open_slot(struct store *s, struct opening *o, int which)
 
 	if (c->error < 0)
 		return 0;
-	if (other->xaes && memcmp(o->bytes[0], o->bytes[1], FORMAT_CLEAR) == 0) {
-		c->error = slot_open(other->xaes, &c->head, which, o->bytes[which], &c->meta, c->inline_bytes);
+	if (other->xaes && memcmp(o->at[0], o->at[1], FORMAT_CLEAR) == 0) {
+		c->error = slot_open(other->xaes, &c->head, which, o->at[which], &c->meta, c->inline_bytes);
 	} else {
 		c->error = keys_open(&s->env, &c->head, &c->xaes);
 		if (c->error == 0)
-			c->error = slot_open(c->xaes, &c->head, which, o->bytes[which], &c->meta, c->inline_bytes);
+			c->error = slot_open(c->xaes, &c->head, which, o->at[which], &c->meta, c->inline_bytes);
 	}
 	/* What the machine lacks says nothing about the file. */
 	return c->error == -ENOMEM ? -ENOMEM : 0;
@@ -74,12 +83,12 @@ static int open_slot(struct store *s, struct opening *o, int which)
 /* Both slots, if they are of this size. *RET_ANY: one of them says so. */
 static int read_slots_of(struct store *s, struct opening *o, unsigned shift, bool *ret_any)
 {
-	for (int which = 0; which < 2; which++) {
-		int r = read_slot(s, o, which, shift);
+	int read = store_read_zeroed(s->env.io, s->env.handle, o->bytes, (size_t)2 << shift, 0);
 
-		if (r < 0)
-			return r;
-	}
+	if (read < 0)
+		return read;
+	decode_head(o, 0, shift);
+	decode_head(o, 1, shift);
 	s->slot = format_slot_find(shift);
 	*ret_any = o->slots[0].error == 0 || o->slots[1].error == 0;
 	for (int which = 0; which < 2; which++) {
@@ -180,7 +189,7 @@ static int skip_sequences(struct store *s, const struct opening *o)
 	int r;
 
 	for (int i = 0; i < 2; i++)
-		torn |= o->slots[i].error < 0 && !slot_is_zero(o->bytes[i], slot_size(s));
+		torn |= o->slots[i].error < 0 && !slot_is_zero(o->at[i], slot_size(s));
 	if (s->mode != STORE_WRITE || !RULE(7) || (!torn && !s->fell_back && s->meta.flags & META_SEALED))
 		return 0;
 	r = s->env.random(&more, sizeof(more));
@@ -224,7 +233,7 @@ static int start_new(struct store *s, const struct store_layout *layout)
 static int file_is_empty(struct store *s, const struct opening *o, uint64_t size, bool *ret_empty)
 {
 	*ret_empty = size == 0;
-	if (size == 0 || !slot_is_zero(o->bytes[0], slot_size(s)) || !slot_is_zero(o->bytes[1], slot_size(s)))
+	if (size == 0 || !slot_is_zero(o->at[0], slot_size(s)) || !slot_is_zero(o->at[1], slot_size(s)))
 		return 0;
 	/* Zeros at the start: an empty one only if there is nothing else, else somebody overwrote the slots. */
 	uint8_t bytes[FORMAT_PAGE];
@@ -248,22 +257,25 @@ static int file_is_empty(struct store *s, const struct opening *o, uint64_t size
 static int open_existing(struct store *s, struct opening *o, const struct store_layout *layout)
 {
 	uint64_t size;
-	bool empty;
-	int r = s->env.io->size(s->env.handle, &size);
+	bool empty = false;
+	int r, error;
 
-	if (r == 0)
-		r = file_is_empty(s, o, size, &empty);
-	if (r < 0)
-		return r;
+	if (o->slots[0].error == 0 || o->slots[1].error == 0) {
+		r = choose(s, o);
+		if (r == 0)
+			return skip_sequences(s, o);
+	} else {
+		r = no_slot(o);
+	}
+	/* Only what has no version that stands is looked at closer. */
+	error = s->env.io->size(s->env.handle, &size);
+	if (error == 0 && o->slots[0].error < 0 && o->slots[1].error < 0)
+		error = file_is_empty(s, o, size, &empty);
+	if (error < 0)
+		return error;
 	if (empty)
 		return start_new(s, layout);
-	if (o->slots[0].error == 0 || o->slots[1].error == 0)
-		r = choose(s, o);
-	else
-		r = no_slot(o);
-	if (r == 0)
-		r = skip_sequences(s, o);
-	if ((r == -EBADMSG || r == -ENOKEY) && size >= slot_size(s) && o->slots[0].error < 0 && slot_never_whole(o->bytes[0], slot_size(s))) {
+	if ((r == -EBADMSG || r == -ENOKEY) && size >= slot_size(s) && o->slots[0].error < 0 && slot_never_whole(o->at[0], slot_size(s))) {
 		/* No version ever became durable: that would be in slot 0, whole. */
 		s->fell_back = true;
 		r = -ENOENT;
@@ -284,7 +296,7 @@ static bool needs_check(const struct opening *o)
 
 static int find_version(struct store *s, const struct store_layout *layout)
 {
-	struct opening *o = calloc(1, sizeof(*o));
+	struct opening *o = opening_new();
 	int r;
 
 	if (!o)
@@ -311,7 +323,7 @@ static int find_version(struct store *s, const struct store_layout *layout)
 		bool alone = s->is_first || !(s->meta.flags & META_SEALED);
 
 		s->spare_damaged = error < 0 && error != -ENOKEY &&
-				   !(alone && slot_is_zero(o->bytes[spare], slot_size(s)));
+				   !(alone && slot_is_zero(o->at[spare], slot_size(s)));
 	}
 	for (int i = 0; r == 0 && i < 2; i++) {
 		s->seen[i] = malloc(slot_size(s));
@@ -320,7 +332,7 @@ static int find_version(struct store *s, const struct store_layout *layout)
 		else if (s->is_new) /* the slots may get another size */
 			r = store_read_zeroed(s->env.io, s->env.handle, s->seen[i], slot_size(s), (uint64_t)i * slot_size(s));
 		else
-			memcpy(s->seen[i], o->bytes[i], slot_size(s));
+			memcpy(s->seen[i], o->at[i], slot_size(s));
 		s->seen_known[i] = true;
 	}
 	for (int i = 0; i < 2; i++)

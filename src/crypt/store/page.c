@@ -32,6 +32,18 @@ int page_read(struct store *s, enum format_kind kind, uint8_t level, uint64_t in
 	return r < 0 ? r : page_open(s, s->xaes, kind, level, index, e, out);
 }
 
+int page_write(struct store *s, const uint8_t *bytes, size_t len, uint64_t page)
+{
+	uint64_t at = page << FORMAT_PAGE_SHIFT;
+
+	if (!s->gathered)
+		return store_write_all(s->env.io, s->env.handle, bytes, len, at);
+	memcpy(s->gathered + at, bytes, len);
+	if (at + len > s->gathered_len)
+		s->gathered_len = at + len;
+	return 0;
+}
+
 /*
  * Nothing of a first version that never became whole may be left when another first version is written. And the file has
  * the size of a slot before it has one, so that a write that was cut off is told from a file that was cut.

@@ -39,7 +39,12 @@ int slot_write(struct store *s, int which, const uint8_t *inline_bytes)
 	if (r < 0)
 		return r;
 	s->seen_known[which] = false;
-	r = store_write_all(s->env.io, s->env.handle, bytes, size, (uint64_t)which * size);
+	if (s->gathered) {
+		memcpy(s->gathered + (size_t)which * size, bytes, size);
+		r = store_write_all(s->env.io, s->env.handle, s->gathered, s->gathered_len, 0);
+	} else {
+		r = store_write_all(s->env.io, s->env.handle, bytes, size, (uint64_t)which * size);
+	}
 	if (r < 0) {
 		/* How far it came: so that another writer is still told from us. */
 		s->seen_known[which] =

@@ -59,15 +59,17 @@ int memfd_seal(int fd)
 
 int memfd_reopen(int fd, int flags, int *ret_fd)
 {
-	char name[FD_NAME_MAX];
-	int new_fd;
+	char text[FD_NAME_MAX];
+	const char *name;
+	int new_fd, dir;
 
 	flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_DIRECTORY);
 	flags |= O_CLOEXEC | O_NOCTTY;
-	new_fd = open(fd_name(fd, name), flags);
+	name = fd_name_at(fd, text, &dir);
+	new_fd = openat(dir, name, flags);
 	/* Before Linux 6.6 files in memory do not know O_DIRECT, which real ones mostly do. */
 	if (new_fd < 0 && errno == EINVAL && (flags & O_DIRECT))
-		new_fd = open(name, flags & ~O_DIRECT);
+		new_fd = openat(dir, name, flags & ~O_DIRECT);
 	if (new_fd < 0)
 		return -errno;
 	*ret_fd = new_fd;

@@ -10,7 +10,6 @@
 
 #include "vfs/vnode/internal.h"
 
-#define SLOT_HOLDS 3328u /* bytes that stand in any slot themselves (docs/FORMAT.md) */
 #define WINDOW (256u << 10) /* bytes that a thread looks at at once; a multiple of any chunk */
 #define MANY   512u	    /* chunks that the threads of the crew hash before what has changed of them is written */
 #define AHEAD  (8u << 20)   /* bytes that are worth being written before a commit asks for them */
@@ -276,8 +275,8 @@ static int write_tail(struct vnode *v, uint64_t size)
 
 /*
  * Of a file that has no version yet the empty one is written before the first page: a kill between that and the first commit then
- * leaves an empty file, and not pages of which nobody could tell what they are. Without pages (SIZE fits a slot) there is no
- * such moment.
+ * leaves an empty file, and not pages of which nobody could tell what they are. What is smaller than a chunk stays in memory
+ * until the commit, which writes the slot first.
  */
 static int write_first(struct vnode *v, uint64_t size)
 {
@@ -286,7 +285,7 @@ static int write_first(struct vnode *v, uint64_t size)
 	int error;
 
 	store_get_info(v->store, &info);
-	if (!info.is_new || size <= SLOT_HOLDS)
+	if (!info.is_new || size < UINT64_C(1) << info.chunk_shift)
 		return 0;
 	store_get_times(v->store, &mtime, &ctime);
 	error = store_set_times(v->store, &mtime, &ctime);

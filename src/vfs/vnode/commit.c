@@ -6,6 +6,8 @@
 
 #include "vfs/vnode/internal.h"
 
+#define REMOVED_MAX (UINT64_C(1) << 20) /* bytes: what is longer and has no name any more goes when it would be finished */
+
 /* The real file's mtime as it is shown, for who looks from outside. */
 static void set_real_mtime(struct vnode *v)
 {
@@ -88,7 +90,7 @@ static int write_version(struct vnode *v, const struct vnode_look *look, const s
 			 bool durable)
 {
 	bool was_dirty, writers, wrote, moved = false, set;
-	int error = real_start(v, true);
+	int error = real_start(v, NULL, true);
 
 	if (error < 0)
 		return error;
@@ -189,8 +191,27 @@ static void give_up(struct vnode *v)
 	pthread_mutex_unlock(&v->all->lock);
 	if (!gone)
 		return;
-	end_writing(v);
+	if (v->writable)
+		end_writing(v);
 	real_unlock(v);
+	/* If the caller's pin is the only one it goes with it, and with it the space of a file without a name; else soon. */
+	pthread_mutex_lock(&v->all->lock);
+	if (v->pins == 1)
+		v->ready = v->writable;
+	pthread_mutex_unlock(&v->all->lock);
+}
+
+void commit_removed(struct vnode *v)
+{
+	struct vnode_look look;
+	struct stat real;
+
+	if (!v->ready || v->error || fstat(v->real, &real) < 0 || real.st_nlink > 0 || v->backing->has_users(v))
+		return;
+	if (v->writable && (v->backing->look(v, &look) < 0 || look.size > REMOVED_MAX ||
+			    write_version(v, &look, &real, COMMIT_CLOSED, false) < 0))
+		return;
+	give_up(v);
 }
 
 static bool is_written(struct vnode *v)

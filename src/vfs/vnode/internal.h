@@ -95,11 +95,12 @@ struct vnode {
 	uint64_t charged;    /* bytes of the total */
 	/*
 	 * `times` are shown while the real file's are those in `stamp` (which a commit leaves) and the backing's mtime is
-	 * `base`; what has moved since counts (times.c).
+	 * `base`, if it is `based`; what has moved since counts (times.c).
 	 */
 	struct vnode_times times;
 	struct vnode_stamp stamp;
 	struct timespec base;
+	bool based;          /* else nobody could write to it yet, and the backing's mtime means nothing */
 	bool times_moved;    /* and no commit has them */
 	bool committing;     /* the real file's times mean nothing */
 
@@ -120,6 +121,7 @@ struct vnode {
 
 	/* Under its own lock. */
 	pthread_mutex_t lock;
+	int reader;          /* between loading and the first open: for that one; else none, as it would count as a user */
 	bool real_writes;    /* open for writing, and locked so while `writable` */
 	bool just_made;      /* nobody else has written to it and it has no byte */
 	bool nameless;       /* was made without a name, and may get one */
@@ -143,6 +145,14 @@ struct vnode_hasher;
 struct vnode_sizes;
 struct vnode_thread;
 
+/* A backing that is no vnode's yet: open for filling, for us, and for the first who reads it (may be none). */
+struct spare_backing {
+	int fd, kept, reader;
+	ino_t ino;
+};
+
+#define VNODE_SPARES 24u
+
 struct vnodes {
 	struct vnodes_config config;
 	struct crew *crew;
@@ -161,6 +171,9 @@ struct vnodes {
 	struct vnode *by_backing[VNODE_BUCKETS];
 	struct vnode *by_watch[VNODE_BUCKETS];
 	struct vnode *first_closed, *last_closed;
+	/* Made by the thread before they are needed: it takes as long as all else that is done to open a small file. */
+	struct spare_backing spares[VNODE_SPARES];
+	unsigned spare_count, spare_max;
 	bool said_total;
 };
 
@@ -227,8 +240,9 @@ int real_upgrade(struct vnode *v);
 /* Others may read it again. */
 void real_downgrade(struct vnode *v);
 void real_unlock(struct vnode *v);
-/* The store, if there is none. -ENODATA: it is no encrypted file; -ESTALE: not the version that was loaded. */
-int real_start(struct vnode *v, bool write);
+/* The store, if there is none. PLACE: as it was opened, or NULL. -ENODATA: it is no encrypted file; -ESTALE: not the version
+ * that was loaded. */
+int real_start(struct vnode *v, const struct vnode_place *place, bool write);
 void real_note_version(struct vnode *v);
 int real_record(struct vnode *v);
 int real_key(const struct vnodes *all, int32_t rule, const struct vnode_key **ret);
@@ -246,6 +260,10 @@ int hasher_new(struct vnode_hasher **ret);
 struct vnode_hasher *hasher_free(struct vnode_hasher *hasher);
 int hasher_hash(struct vnode_hasher *hasher, const void *bytes, size_t len, struct vnode_hash *ret);
 
+/* memfd.c; only the thread fills. */
+void spares_fill(struct vnodes *all);
+void spares_free(struct vnodes *all);
+
 /* changes.c; need the vnode's lock. */
 /* The first SIZE bytes are as they stand in the store. */
 int changes_note(struct vnode *v, uint64_t size);
@@ -260,6 +278,11 @@ int changes_write_ahead(struct vnode *v, uint64_t size);
 /* commit.c; need the vnode's lock. */
 enum commit_why { COMMIT_ASKED, COMMIT_CLOSED, COMMIT_TIMER, COMMIT_END };
 int commit(struct vnode *v, enum commit_why why, bool durable);
+/*
+ * Its real file has lost its last name: where nobody has it open it is let go of. What was written is in the store then, since
+ * who has the real file without its content (O_PATH) can still open it.
+ */
+void commit_removed(struct vnode *v);
 /* A durable, sealed version; what only a writer needs is let go of if nobody is one. */
 int commit_finish(struct vnode *v);
 

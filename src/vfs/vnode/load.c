@@ -19,7 +19,17 @@ void load_undo(struct vnode *v)
 	store_free(TAKE_PTR(v->store));
 	changes_forget(v);
 	v->real = safe_close(v->real);
-	v->real_writes = v->version_known = v->just_made = false;
+	v->real_writes = v->version_known = v->just_made = v->based = false;
+}
+
+/* All of the store's content is one chunk: writing that makes the backing as long as it is. */
+static bool is_one_chunk(struct vnode *v, uint64_t size)
+{
+	struct store_info info;
+	uint64_t data;
+
+	store_get_info(v->store, &info);
+	return size <= UINT64_C(1) << info.chunk_shift && store_seek_data(v->store, 0, &data) == 0 && data == 0;
 }
 
 /* The first SIZE bytes of the store into the new backing behind FD. */
@@ -27,18 +37,38 @@ static int fill(struct vnode *v, int fd, uint64_t size, bool with_content)
 {
 	int64_t n = 0;
 
-	if (size && ftruncate(fd, (off_t)size) < 0)
+	if (size && !(with_content && is_one_chunk(v, size)) && ftruncate(fd, (off_t)size) < 0)
 		return -errno;
 	if (size && with_content)
 		n = store_copy_out(v->store, fd, 0, size, 0);
 	return n < 0 ? (int)n : 0;
 }
 
-static int note_times(struct vnode *v, bool fresh)
+/* Each later write will move the backing's mtime away from what it is set to here. */
+static int set_base(struct vnode *v)
 {
 	struct vnode_look look;
-	struct stat real;
+	struct timespec mtime;
 	int error;
+
+	pthread_mutex_lock(&v->all->lock);
+	mtime = v->times.mtime;
+	pthread_mutex_unlock(&v->all->lock);
+	error = v->backing->set_mtime(v, &mtime);
+	if (error == 0)
+		error = v->backing->look(v, &look);
+	if (error < 0)
+		return error;
+	pthread_mutex_lock(&v->all->lock);
+	v->base = look.mtime;
+	v->based = true;
+	pthread_mutex_unlock(&v->all->lock);
+	return 0;
+}
+
+static int note_times(struct vnode *v, bool write, bool fresh)
+{
+	struct stat real;
 
 	if (fstat(v->real, &real) < 0)
 		return -errno;
@@ -47,16 +77,9 @@ static int note_times(struct vnode *v, bool fresh)
 	pthread_mutex_lock(&v->all->lock);
 	times_loaded(v, &real, fresh);
 	pthread_mutex_unlock(&v->all->lock);
-	error = v->backing->set_mtime(v, &v->times.mtime);
-	if (error == 0)
-		error = v->backing->look(v, &look);
-	if (error < 0)
-		return error;
-	pthread_mutex_lock(&v->all->lock);
-	v->base = look.mtime;
-	pthread_mutex_unlock(&v->all->lock);
 	v->nameless = real.st_nlink == 0;
-	return 0;
+	/* What nobody can write to is left for when somebody can. */
+	return write ? set_base(v) : 0;
 }
 
 static int make_backing(struct vnode *v, uint64_t size, bool with_content)
@@ -77,7 +100,7 @@ static int load_first(struct vnode *v, const struct vnode_place *place, int flag
 	int error = real_open(v, place->object, write, made);
 
 	if (error == 0 && !made)
-		error = real_start(v, write);
+		error = real_start(v, place, write);
 	if (error == 0 && !empty)
 		size = store_size(v->store);
 	tail = tail && size > 0;
@@ -86,7 +109,7 @@ static int load_first(struct vnode *v, const struct vnode_place *place, int flag
 	if (error == 0 && empty && v->store)
 		error = store_truncate(v->store, 0);
 	if (error == 0)
-		error = note_times(v, made);
+		error = note_times(v, write, made);
 	if (error == 0 && write && !tail)
 		error = changes_note(v, size);
 	if (error < 0) {
@@ -114,9 +137,11 @@ static int become_writable(struct vnode *v)
 
 	if (error < 0)
 		return error;
-	error = real_start(v, true);
+	error = real_start(v, NULL, true);
 	if (error == 0)
 		error = changes_note(v, store_size(v->store));
+	if (error == 0 && !v->based)
+		error = set_base(v);
 	if (error < 0) {
 		store_free(TAKE_PTR(v->store));
 		if (error == -ESTALE)

@@ -10,7 +10,7 @@
 #include "vfs/overlay/memfd.h"
 #include "vfs/vnode/internal.h"
 
-static int make(struct vnode *v, int *ret_fd)
+static int make_new(struct spare_backing *ret)
 {
 	_cleanup_close_ int fd = -EBADF, kept = -EBADF;
 	struct stat stat;
@@ -22,12 +22,69 @@ static int make(struct vnode *v, int *ret_fd)
 		return error;
 	if (fstat(fd, &stat) < 0)
 		return -errno;
+	*ret = (struct spare_backing){.fd = steal_fd(&fd), .kept = steal_fd(&kept), .reader = -EBADF, .ino = stat.st_ino};
+	return 0;
+}
+
+void spares_fill(struct vnodes *all)
+{
+	for (;;) {
+		struct spare_backing spare;
+		bool full;
+
+		pthread_mutex_lock(&all->lock);
+		full = all->spare_count >= all->spare_max;
+		pthread_mutex_unlock(&all->lock);
+		if (full || make_new(&spare) < 0)
+			return;
+		(void)memfd_reopen(spare.kept, O_RDONLY, &spare.reader);
+		pthread_mutex_lock(&all->lock);
+		all->spares[all->spare_count++] = spare;
+		pthread_mutex_unlock(&all->lock);
+	}
+}
+
+void spares_free(struct vnodes *all)
+{
+	while (all->spare_count > 0) {
+		struct spare_backing *spare = &all->spares[--all->spare_count];
+
+		safe_close(spare->fd);
+		safe_close(spare->kept);
+		safe_close(spare->reader);
+	}
+}
+
+/* *RET_FEW: the thread is to make more; it is told on the way down, not each time. */
+static bool take_spare(struct vnodes *all, struct spare_backing *ret, bool *ret_few)
+{
+	VNODE_LOCKED(&all->lock);
+	if (all->spare_count == 0) {
+		*ret_few = false;
+		return false;
+	}
+	*ret = all->spares[--all->spare_count];
+	*ret_few = all->spare_count == all->spare_max / 2 || all->spare_count == 0;
+	return true;
+}
+
+static int make(struct vnode *v, int *ret_fd)
+{
+	struct spare_backing spare;
+	bool few;
+	int error = take_spare(v->all, &spare, &few) ? 0 : make_new(&spare);
+
+	if (error < 0)
+		return error;
 	pthread_mutex_lock(&v->all->lock);
-	v->backing_ino = stat.st_ino;
-	v->memfd = steal_fd(&kept);
+	v->backing_ino = spare.ino;
+	v->memfd = spare.kept;
 	table_add_backing(v);
 	pthread_mutex_unlock(&v->all->lock);
-	*ret_fd = steal_fd(&fd);
+	v->reader = spare.reader;
+	*ret_fd = spare.fd;
+	if (few)
+		thread_kick(v->all);
 	return 0;
 }
 
@@ -38,6 +95,7 @@ static int fill(struct vnode *v, int *ret_fd)
 
 static void drop(struct vnode *v)
 {
+	v->reader = safe_close(v->reader);
 	v->memfd = safe_close(v->memfd);
 }
 

@@ -55,6 +55,17 @@ static int get_locked(struct vnodes *all, const struct vnode_place *place, struc
 	return error;
 }
 
+/* By who may have loaded it just now, with its lock. */
+static int open_first(struct vnode *v, int flags, int *ret_fd)
+{
+	if (v->reader >= 0 && (flags & ~(O_CLOEXEC | O_LARGEFILE | O_NOCTTY | O_NOFOLLOW)) == O_RDONLY) {
+		*ret_fd = steal_fd(&v->reader);
+		return 0;
+	}
+	v->reader = safe_close(v->reader);
+	return open_backing(v, flags, ret_fd);
+}
+
 /* -ENODATA: it is no encrypted file. -ESTALE: to be tried again. */
 static int open_slowly(struct vnodes *all, const struct vnode_place *place, int flags, bool made, int *ret_fd)
 {
@@ -74,7 +85,7 @@ static int open_slowly(struct vnodes *all, const struct vnode_place *place, int 
 	}
 	pthread_mutex_unlock(&all->lock);
 	if (error == 0)
-		error = open_backing(v, flags, ret_fd);
+		error = open_first(v, flags, ret_fd);
 	pthread_mutex_unlock(&v->lock);
 	vnode_unpin(v);
 	return error;
@@ -126,7 +137,7 @@ static int truncate_closed(struct vnode *v, const struct vnode_place *place, uin
 	int error = real_open(v, place->object, true, false);
 
 	if (error == 0)
-		error = real_start(v, true);
+		error = real_start(v, place, true);
 	if (error == 0 && size > v->all->config.file_max)
 		error = -EFBIG;
 	if (error == 0)

@@ -151,7 +151,7 @@ static void set_mtime(struct vnode *v, const struct timespec *time, const struct
 
 int vnodes_touched(struct vnodes *all, const struct vnode_place *place, const struct timespec times[2])
 {
-	bool commit_soon = false;
+	bool commit_soon = false, removed = false;
 	struct vnode *v;
 	struct stat real;
 
@@ -162,8 +162,9 @@ int vnodes_touched(struct vnodes *all, const struct vnode_place *place, const st
 	if (v && v->ready && fstat(v->real, &real) == 0) {
 		struct vnode_look look;
 
+		removed = real.st_nlink == 0;
 		/* What was written before is older than this. */
-		if (v->backing->look(v, &look) == 0 && !v->committing && !time_is_same(&look.mtime, &v->base)) {
+		if (v->backing->look(v, &look) == 0 && v->based && !v->committing && !time_is_same(&look.mtime, &v->base)) {
 			v->times.mtime = look.mtime;
 			v->base = look.mtime;
 			v->times_moved = true;
@@ -175,13 +176,18 @@ int vnodes_touched(struct vnodes *all, const struct vnode_place *place, const st
 		if (!v->committing)
 			v->stamp = stamp_of(&real);
 		v->backing->set_mode(v, real.st_mode);
-		commit_soon = v->writable && v->times_moved;
-		v->pins += commit_soon;
+		commit_soon = !removed && v->writable && v->times_moved;
+		v->pins += commit_soon || removed;
 	}
 	pthread_mutex_unlock(&all->lock);
-	if (commit_soon) {
-		thread_closed(v);
-		vnode_unpin(v);
+	/* Where nobody has it open, that was its end: its space is free when the call returns, as it would be natively. */
+	if (removed && pthread_mutex_trylock(&v->lock) == 0) {
+		commit_removed(v);
+		pthread_mutex_unlock(&v->lock);
 	}
+	if (commit_soon)
+		thread_closed(v);
+	if (removed || commit_soon)
+		vnode_unpin(v);
 	return 0;
 }

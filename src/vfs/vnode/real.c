@@ -158,7 +158,7 @@ int real_record(struct vnode *v)
 	return error == 0 ? freshness_record(v->all->config.freshness, path, &version, false) : 0;
 }
 
-static int check_fresh(struct vnode *v)
+static int check_fresh(struct vnode *v, const struct vnode_place *place)
 {
 	static const char *const notes[] = {
 		[FRESH_OLDER] = "an older version than was last written here: somebody may have put it back (scrim accept)",
@@ -171,8 +171,14 @@ static int check_fresh(struct vnode *v)
 	char path[PATH_MAX];
 	int error;
 
-	if (!config->freshness || v->version.is_new || record_path(v, path) < 0)
+	if (!config->freshness || v->version.is_new)
 		return 0;
+	if (place && place->path_len > 0 && place->path_len < sizeof(path) && place->real->st_nlink > 0) {
+		memcpy(path, place->path, place->path_len);
+		path[place->path_len] = '\0';
+	} else if (record_path(v, path) < 0) {
+		return 0;
+	}
 	error = freshness_check(config->freshness, path, &version, &found, NULL);
 	if (error < 0 && config->strict_freshness) {
 		vnode_report_fd(v->all, v->real, error, "the record of its freshness cannot be read");
@@ -184,7 +190,7 @@ static int check_fresh(struct vnode *v)
 	return config->strict_freshness ? -ESTALE : 0;
 }
 
-int real_start(struct vnode *v, bool write)
+int real_start(struct vnode *v, const struct vnode_place *place, bool write)
 {
 	struct store_layout layout = {.just_made = v->just_made && write};
 	struct store_env env = {.io = &store_io_file, .handle = &v->real, .random = random_bytes, .key_count = 1,
@@ -212,7 +218,7 @@ int real_start(struct vnode *v, bool write)
 	v->version = info;
 	if (info.fell_back && !info.is_new)
 		vnode_report_fd(v->all, v->real, 0, "its newest version was not whole; the one before it stands");
-	error = check_fresh(v);
+	error = check_fresh(v, place);
 	if (error < 0) {
 		store_free(TAKE_PTR(v->store));
 		return error;

@@ -55,7 +55,8 @@ struct vnode_sizes *sizes_free(struct vnode_sizes *sizes)
 
 static struct size_set *set_of(struct vnode_sizes *sizes, dev_t dev, ino_t ino)
 {
-	return &sizes->sets[(((uint64_t)ino * 31 + dev) * 0x9e3779b97f4a7c15u >> 40) % SETS];
+	/* Neighbours stay neighbours: files of one directory mostly are, and so touch few pages of the table. */
+	return &sizes->sets[((uint64_t)ino + (uint64_t)dev * 31) % SETS];
 }
 
 static struct known_size *find(struct size_set *set, dev_t dev, ino_t ino)

@@ -79,7 +79,7 @@ static struct vnode *vnode_new(struct vnodes *all, const struct vnode_place *pla
 	v->real_dev = place->real->st_dev;
 	v->real_ino = place->real->st_ino;
 	v->rule = place->rule;
-	v->memfd = v->real = -EBADF;
+	v->memfd = v->real = v->reader = -EBADF;
 	v->watch = -1;
 	pthread_mutex_init(&v->lock, NULL);
 	return v;

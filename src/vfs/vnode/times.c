@@ -83,7 +83,7 @@ void times_shown(const struct vnode *v, const struct stat *real, const struct vn
 		if (!time_is_same(&now.st_mtim, &v->stamp.mtime))
 			t.mtime = now.st_mtim;
 	}
-	if (!time_is_same(&look->mtime, &v->base)) {
+	if (v->based && !time_is_same(&look->mtime, &v->base)) {
 		t.mtime = look->mtime;
 		if (time_is_later(&look->mtime, &t.ctime))
 			t.ctime = look->mtime;

@@ -81,6 +81,7 @@ int vnodes_new(const struct vnodes_config *config, struct vnodes **ret, struct e
 	if (!all->config.total_max)
 		all->config.total_max = memory_size() / 2;
 	all->max = most_vnodes();
+	all->spare_max = all->max / 32 < VNODE_SPARES ? all->max / 32 : VNODE_SPARES;
 	error = find_backing_dev(&all->backing_dev);
 	if (error < 0)
 		return errmsg_set(msg, error, "encrypted files need files in memory (memfd_create): %s", strerror(-error));
@@ -161,6 +162,7 @@ struct vnodes *vnodes_free(struct vnodes *all)
 		pthread_mutex_unlock(&all->lock);
 		vnode_free(v);
 	}
+	spares_free(all);
 	thread_end(all);
 	crew_free(all->crew);
 	sizes_free(all->sizes);

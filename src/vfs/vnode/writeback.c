@@ -22,7 +22,8 @@
 #define GLANCE        25   /* ms between two looks at files that may be growing fast */
 #define GLANCES       10   /* so often in vain, then no more */
 #define GLANCED       32u  /* files, the last that were opened */
-#define CLOSE_DELAY   10   /* ms: who opens it again at once does not wait for the disk, and has one commit for all */
+#define CLOSE_DELAY   5    /* ms: who opens it again at once does not wait for the disk, and has one commit for all */
+#define EVENTS_DELAY  10   /* ms between two looks at what was closed: to be woken by each close costs who closes */
 #define CLOSE_RETRIES 6    /* the event comes a moment before the description is gone */
 #define LARGE         (UINT64_C(16) << 20) /* bytes: looked through every time only if its times have moved */
 #define LARGE_TICKS   6
@@ -32,7 +33,7 @@ struct vnode_thread {
 	int inotify, kick;
 	_Atomic bool stop;
 	_Atomic unsigned glances; /* to come */
-	int64_t next_tick;
+	int64_t next_tick, next_glance, next_events;
 };
 
 void thread_watch(struct vnode *v, bool size)
@@ -131,6 +132,7 @@ static void glance(struct vnodes *all)
 	struct vnode *v = find_growing(all);
 	struct vnode_look look;
 
+	all->thread->next_glance = vnode_now() + GLANCE;
 	if (!v) {
 		atomic_fetch_sub(&all->thread->glances, 1);
 		return;
@@ -178,6 +180,7 @@ static void take_events(struct vnodes *all)
 {
 	char bytes[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n = read(all->thread->inotify, bytes, sizeof(bytes));
+	bool growing = false;
 
 	for (ssize_t at = 0; at < n;) {
 		const struct inotify_event *event = (const void *)(bytes + at);
@@ -200,12 +203,15 @@ static void take_events(struct vnodes *all)
 		}
 		pthread_mutex_unlock(&all->lock);
 		if (grown) {
+			growing = true;
 			pthread_mutex_lock(&grown->lock);
 			check_size(grown);
 			pthread_mutex_unlock(&grown->lock);
 			vnode_unpin(grown);
 		}
 	}
+	if (!growing && n < (ssize_t)sizeof(bytes) / 2)
+		all->thread->next_events = vnode_now() + EVENTS_DELAY;
 }
 
 /* The first of the queue, pinned, if it is due; else NULL and how long that takes: -1, for ever. */
@@ -354,7 +360,7 @@ static void *run(void *data)
 	while (!thread->stop) {
 		struct pollfd fds[2] = {{.fd = thread->inotify, .events = POLLIN}, {.fd = thread->kick, .events = POLLIN}};
 		struct vnode *closed;
-		int64_t left;
+		int64_t left, events;
 		int wait = 0;
 
 		while (!thread->stop && (closed = next_closed(all, &wait))) {
@@ -362,17 +368,28 @@ static void *run(void *data)
 			if (vnode_now() >= thread->next_tick)
 				break;
 		}
+		if (!is_empty(all))
+			spares_fill(all);
 		left = thread->next_tick - vnode_now();
 		if (left <= 0 && !is_empty(all)) {
 			tick(all);
 			continue;
 		}
 		if (atomic_load(&thread->glances) > 0) {
-			glance(all);
-			left = left < GLANCE ? left : GLANCE;
+			int64_t until;
+
+			if (thread->next_glance <= vnode_now())
+				glance(all);
+			until = thread->next_glance - vnode_now();
+			left = left < until ? left : until;
 		}
 		if (!is_empty(all) && (wait < 0 || left < wait))
 			wait = left > 0 ? (int)left : 0;
+		events = thread->next_events - vnode_now();
+		if (events > 0) {
+			fds[0].events = 0;
+			wait = wait < 0 || events < wait ? (int)events : wait;
+		}
 		if (poll(fds, 2, wait) <= 0)
 			continue;
 		if (fds[0].revents)
