@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/hash.h"
 #include "vfs/fdpath.h"
 #include "vfs/overlay/memfd.h"
 #include "vfs/overlay/privates_parts.h"
@@ -21,247 +20,6 @@
  * numbers as double do not take two for one.
  */
 #define NUMBER_FIRST ((ino_t)1 << 51)
-
-/* ---- directories ---- */
-
-static struct private_dir **dir_bucket(struct privates *privates, dev_t dev, ino_t ino)
-{
-	return &privates->dirs[hash_mix(dev, ino) % PRIVATE_BUCKETS];
-}
-
-static struct private_dir *find_dir(struct privates *privates, dev_t dev, ino_t ino)
-{
-	struct private_dir *dir = *dir_bucket(privates, dev, ino);
-
-	while (dir && (dir->dev != dev || dir->ino != ino))
-		dir = dir->next;
-	return dir;
-}
-
-/* The directory behind FD, held once more. */
-static int hold_dir(struct privates *privates, int fd, struct private_dir **ret)
-{
-	struct private_dir *dir, **bucket;
-	struct stat stat;
-
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if (stat.st_nlink == 0)
-		return -ENOENT;
-	dir = find_dir(privates, stat.st_dev, stat.st_ino);
-	if (!dir) {
-		dir = calloc(1, sizeof(*dir));
-		if (!dir)
-			return -ENOMEM;
-		dir->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (dir->fd < 0) {
-			int error = -errno;
-
-			free(dir);
-			return error;
-		}
-		dir->dev = stat.st_dev;
-		dir->ino = stat.st_ino;
-		bucket = dir_bucket(privates, dir->dev, dir->ino);
-		dir->next = *bucket;
-		*bucket = dir;
-	}
-	dir->refs++;
-	*ret = dir;
-	return 0;
-}
-
-static void release_dir(struct privates *privates, struct private_dir *dir)
-{
-	struct private_dir **at;
-
-	if (!dir || --dir->refs)
-		return;
-	for (at = dir_bucket(privates, dir->dev, dir->ino); *at != dir; at = &(*at)->next)
-		;
-	*at = dir->next;
-	safe_close(dir->fd);
-	free(dir);
-}
-
-/* ---- names ---- */
-
-static struct private_name **name_bucket(struct privates *privates, const struct private_dir *dir, const char *text)
-{
-	return &privates->names[hash_text((uint64_t)(uintptr_t)dir, text, strlen(text)) % PRIVATE_BUCKETS];
-}
-
-static struct private_name *find_in(struct privates *privates, const struct private_dir *dir, const char *text)
-{
-	struct private_name *name = dir ? *name_bucket(privates, dir, text) : NULL;
-
-	while (name && (name->dir != dir || strcmp(name->text, text) != 0))
-		name = name->next;
-	return name;
-}
-
-static struct private_name *find_name(struct privates *privates, int dir, const char *text)
-{
-	struct stat stat;
-
-	if (fstat(dir, &stat) < 0)
-		return NULL;
-	return find_in(privates, find_dir(privates, stat.st_dev, stat.st_ino), text);
-}
-
-/* A name that leads to nothing yet and is in no table. DIR is held for it, at the end of its life too. */
-static struct private_name *new_name(struct private_dir *dir, const char *text)
-{
-	struct private_name *name = calloc(1, sizeof(*name) + strlen(text) + 1);
-
-	if (!name)
-		return NULL;
-	name->dir = dir;
-	strcpy(name->text, text);
-	return name;
-}
-
-static void insert_name(struct privates *privates, struct private_name *name, struct private_file *file)
-{
-	struct private_name **bucket = name_bucket(privates, name->dir, name->text);
-	struct private_dir *dir = name->dir;
-
-	name->file = file;
-	file->links++;
-	name->id = privates->next_id++;
-	name->next = *bucket;
-	*bucket = name;
-	name->before = dir->last;
-	name->after = NULL;
-	if (dir->last)
-		dir->last->after = name;
-	else
-		dir->first = name;
-	dir->last = name;
-}
-
-/* Remember where FILE was last called so. Without memory it is what it was before. */
-static void note_place(struct privates *privates, struct private_file *file, struct private_dir *dir, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return;
-	dir->refs++;
-	release_dir(privates, file->dir);
-	free(file->name);
-	file->dir = dir;
-	file->name = copy;
-}
-
-/* The name by which FILE is told of is to be one that it still has. */
-static void move_place(struct privates *privates, struct private_file *file)
-{
-	const struct private_name *at;
-
-	if (!file->links)
-		return;
-	at = find_in(privates, file->dir, file->name);
-	for (unsigned i = 0; i < PRIVATE_BUCKETS && (!at || at->file != file); i++)
-		for (at = privates->names[i]; at && at->file != file; at = at->next)
-			;
-	if (at && at->file == file)
-		note_place(privates, file, at->dir, at->text);
-}
-
-static void drop_name(struct privates *privates, struct private_name *name)
-{
-	struct private_name **at = name_bucket(privates, name->dir, name->text);
-	struct private_dir *dir = name->dir;
-
-	while (*at != name)
-		at = &(*at)->next;
-	*at = name->next;
-	*(name->before ? &name->before->after : &dir->first) = name->after;
-	*(name->after ? &name->after->before : &dir->last) = name->before;
-	if (--name->file->links == 0)
-		private_file_use(privates, name->file);
-	release_dir(privates, dir);
-	free(name);
-}
-
-/* ---- files ---- */
-
-static struct private_file *find_file(struct privates *privates, ino_t ino)
-{
-	struct private_file *file = privates->by_ino[ino % PRIVATE_BUCKETS];
-
-	while (file && file->ino != ino)
-		file = file->next;
-	return file;
-}
-
-static struct private_file *file_of(struct privates *privates, int object)
-{
-	struct stat stat;
-
-	if (object < 0 || fstat(object, &stat) < 0 || stat.st_dev != privates->memfd_dev)
-		return NULL;
-	return find_file(privates, stat.st_ino);
-}
-
-uint64_t private_file_measure(struct privates *privates, struct private_file *file)
-{
-	uint64_t before = file->size;
-	struct stat stat;
-
-	if (fstat(file->fd, &stat) < 0)
-		return 0;
-	file->size = (uint64_t)stat.st_size;
-	privates->total += file->size - before;
-	return file->size > before ? file->size - before : 0;
-}
-
-void private_file_use(struct privates *privates, struct private_file *file)
-{
-	if (file->used)
-		return;
-	file->used = true;
-	file->used_next = privates->used;
-	privates->used = file;
-	pthread_cond_signal(&privates->wake);
-}
-
-static void free_file(struct privates *privates, struct private_file *file)
-{
-	release_dir(privates, file->dir);
-	safe_close(file->fd);
-	free(file->name);
-	free(file);
-}
-
-void private_file_drop(struct privates *privates, struct private_file *file)
-{
-	struct private_file **at = &privates->by_ino[file->ino % PRIVATE_BUCKETS];
-
-	while (*at != file)
-		at = &(*at)->next;
-	*at = file->next;
-	privates->files--;
-	privates->total -= file->size;
-	free_file(privates, file);
-}
-
-static uint64_t room(struct privates *privates)
-{
-	for (struct private_file *file = privates->used; file; file = file->used_next)
-		private_file_measure(privates, file);
-	return privates->total < privates->total_max ? privates->total_max - privates->total : 0;
-}
-
-static void show(const struct private_file *file, struct stat *stat)
-{
-	stat->st_dev = file->dev;
-	stat->st_ino = file->number;
-	stat->st_nlink = file->links;
-}
-
-/* ---- the functions of others ---- */
 
 int privates_make(int *ret_fd)
 {
@@ -277,7 +35,7 @@ int privates_find(struct privates *privates, int dir, const char *name, int *ret
 	if (!privates)
 		return -ENOENT;
 	PRIVATES_LOCKED(privates);
-	found = find_name(privates, dir, name);
+	found = private_name_find(privates, dir, name);
 	if (!found)
 		return -ENOENT;
 	if (fstat(found->file->fd, &stat) < 0)
@@ -285,7 +43,7 @@ int privates_find(struct privates *privates, int dir, const char *name, int *ret
 	fd = fcntl(found->file->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	show(found->file, &stat);
+	private_show(found->file, &stat);
 	*ret_fd = fd;
 	*ret_shown = stat;
 	return 0;
@@ -298,7 +56,7 @@ bool privates_any(struct privates *privates, const struct stat *dir)
 	if (!privates)
 		return false;
 	PRIVATES_LOCKED(privates);
-	found = find_dir(privates, dir->st_dev, dir->st_ino);
+	found = private_dir_find(privates, dir->st_dev, dir->st_ino);
 	return found && found->first;
 }
 
@@ -317,11 +75,11 @@ void privates_discard(struct private_new **prepared)
 		return;
 	PRIVATES_LOCKED(new->privates);
 	if (new->name)
-		release_dir(new->privates, new->name->dir);
+		private_dir_release(new->privates, new->name->dir);
 	free(new->name);
 	if (new->file) {
 		new->privates->files--;
-		free_file(new->privates, new->file);
+		private_file_free(new->privates, new->file);
 	}
 	free(new);
 	*prepared = NULL;
@@ -334,13 +92,13 @@ static int fill_new(struct private_new *new, int dir, const char *text, int file
 	struct private_dir *held;
 	char link[FD_NAME_MAX];
 	struct stat stat;
-	int error = hold_dir(privates, dir, &held);
+	int error = private_dir_hold(privates, dir, &held);
 
 	if (error)
 		return error;
-	new->name = new_name(held, text);
+	new->name = private_name_new(held, text);
 	if (!new->name) {
-		release_dir(privates, held);
+		private_dir_release(privates, held);
 		return -ENOMEM;
 	}
 	new->file = calloc(1, sizeof(*new->file));
@@ -365,7 +123,7 @@ static int fill_new(struct private_new *new, int dir, const char *text, int file
 static int check_room(struct privates *privates, bool replaces, uint64_t size)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
-		uint64_t left = room(privates);
+		uint64_t left = private_room(privates);
 
 		if (privates->files < privates->files_max + replaces && left && left >= size)
 			return 0;
@@ -387,7 +145,7 @@ int privates_prepare(struct privates *privates, int dir, const char *name, int f
 	new->privates = privates;
 	new->exclusive = exclusive;
 	pthread_mutex_lock(&privates->lock);
-	there = find_name(privates, dir, name);
+	there = private_name_find(privates, dir, name);
 	if (fstat(file, &stat) < 0)
 		error = -errno;
 	else if (there && exclusive)
@@ -413,19 +171,19 @@ int privates_commit(struct privates *privates, struct private_new **prepared)
 
 	{
 		PRIVATES_LOCKED(privates);
-		there = find_in(privates, new->name->dir, new->name->text);
+		there = private_name_in(privates, new->name->dir, new->name->text);
 		if (!there || !new->exclusive) {
 			replaced = there ? there->file : NULL;
 			if (there)
-				drop_name(privates, there);
+				private_name_drop(privates, there);
 			if (replaced)
-				move_place(privates, replaced);
+				private_file_renote(privates, replaced);
 			new->file->number = NUMBER_FIRST + privates->next_id;
 			bucket = &privates->by_ino[new->file->ino % PRIVATE_BUCKETS];
 			new->file->next = *bucket;
 			*bucket = new->file;
 			privates->total += new->file->size;
-			insert_name(privates, new->name, new->file);
+			private_name_insert(privates, new->name, new->file);
 			private_file_use(privates, new->file);
 			free(new);
 			*prepared = NULL;
@@ -441,17 +199,17 @@ static int add_name(struct privates *privates, struct private_file *file, int di
 {
 	struct private_name *name;
 	struct private_dir *held;
-	int error = hold_dir(privates, dir, &held);
+	int error = private_dir_hold(privates, dir, &held);
 
 	if (error)
 		return error;
-	name = new_name(held, text);
+	name = private_name_new(held, text);
 	if (!name) {
-		release_dir(privates, held);
+		private_dir_release(privates, held);
 		return -ENOMEM;
 	}
-	insert_name(privates, name, file);
-	note_place(privates, file, held, text);
+	private_name_insert(privates, name, file);
+	private_file_note(privates, file, held, text);
 	return 0;
 }
 
@@ -460,10 +218,10 @@ int privates_link(struct privates *privates, int object, int dir, const char *na
 	struct private_file *file;
 
 	PRIVATES_LOCKED(privates);
-	file = file_of(privates, object);
+	file = private_file_of(privates, object);
 	if (!file || !file->links)
 		return -ENOENT;
-	if (find_name(privates, dir, name))
+	if (private_name_find(privates, dir, name))
 		return -EEXIST;
 	/* Names are bounded as files are. */
 	if (file->links >= privates->files_max || privates->files + file->links >= privates->files_max)
@@ -479,12 +237,12 @@ int privates_remove(struct privates *privates, int dir, const char *name)
 	if (!privates)
 		return -ENOENT;
 	PRIVATES_LOCKED(privates);
-	found = find_name(privates, dir, name);
+	found = private_name_find(privates, dir, name);
 	if (!found)
 		return -ENOENT;
 	file = found->file;
-	drop_name(privates, found);
-	move_place(privates, file);
+	private_name_drop(privates, found);
+	private_file_renote(privates, file);
 	return 0;
 }
 
@@ -495,8 +253,8 @@ int privates_rename(struct privates *privates, int from_dir, const char *from, i
 	int error;
 
 	PRIVATES_LOCKED(privates);
-	source = find_name(privates, from_dir, from);
-	target = find_name(privates, to_dir, to);
+	source = private_name_find(privates, from_dir, from);
+	target = private_name_find(privates, to_dir, to);
 	if (!source || (!target && (flags & RENAME_EXCHANGE)))
 		return -ENOENT;
 	if (target && (flags & RENAME_NOREPLACE))
@@ -507,8 +265,8 @@ int privates_rename(struct privates *privates, int from_dir, const char *from, i
 	if (flags & RENAME_EXCHANGE) {
 		source->file = target->file;
 		target->file = file;
-		note_place(privates, file, target->dir, target->text);
-		note_place(privates, source->file, source->dir, source->text);
+		private_file_note(privates, file, target->dir, target->text);
+		private_file_note(privates, source->file, source->dir, source->text);
 		return 0;
 	}
 	/* First the new name, so that nothing is lost without memory. */
@@ -517,17 +275,17 @@ int privates_rename(struct privates *privates, int from_dir, const char *from, i
 
 		target->file = file;
 		file->links++;
-		note_place(privates, file, target->dir, target->text);
+		private_file_note(privates, file, target->dir, target->text);
 		if (--replaced->links == 0)
 			private_file_use(privates, replaced);
 		else
-			move_place(privates, replaced);
+			private_file_renote(privates, replaced);
 	} else {
 		error = add_name(privates, file, to_dir, to);
 		if (error)
 			return error;
 	}
-	drop_name(privates, source);
+	private_name_drop(privates, source);
 	return 0;
 }
 
@@ -543,9 +301,9 @@ bool privates_shown(struct privates *privates, struct stat *stat)
 	if (!privates_may_be(privates, stat))
 		return false;
 	PRIVATES_LOCKED(privates);
-	file = find_file(privates, stat->st_ino);
+	file = private_file_find(privates, stat->st_ino);
 	if (file)
-		show(file, stat);
+		private_show(file, stat);
 	return file != NULL;
 }
 
@@ -558,7 +316,7 @@ int privates_path(struct privates *privates, const struct stat *stat, char *path
 	if (!privates_may_be(privates, stat))
 		return -ENOENT;
 	PRIVATES_LOCKED(privates);
-	file = find_file(privates, stat->st_ino);
+	file = private_file_find(privates, stat->st_ino);
 	if (!file)
 		return -ENOENT;
 	len = fd_path(file->dir->fd, path, cap, &detached);
@@ -585,9 +343,9 @@ uint64_t privates_room(struct privates *privates, int object, bool *ret_stopped)
 	const struct private_file *file;
 
 	PRIVATES_LOCKED(privates);
-	file = file_of(privates, object);
+	file = private_file_of(privates, object);
 	*ret_stopped = file && file->stopped;
-	return room(privates);
+	return private_room(privates);
 }
 
 void privates_written(struct privates *privates, int object)
@@ -595,7 +353,7 @@ void privates_written(struct privates *privates, int object)
 	struct private_file *file;
 
 	PRIVATES_LOCKED(privates);
-	file = file_of(privates, object);
+	file = private_file_of(privates, object);
 	if (file)
 		private_file_use(privates, file);
 }
@@ -608,7 +366,7 @@ bool privates_next(struct privates *privates, const struct stat *dir, uint64_t f
 	if (!privates)
 		return false;
 	PRIVATES_LOCKED(privates);
-	found = find_dir(privates, dir->st_dev, dir->st_ino);
+	found = private_dir_find(privates, dir->st_dev, dir->st_ino);
 	/* Listings begin at the first, and go on near the last. */
 	for (name = found ? found->first : NULL; name && name->id < from; name = name->after)
 		;
@@ -694,9 +452,10 @@ struct privates *privates_free(struct privates *privates)
 		pthread_mutex_unlock(&privates->lock);
 		pthread_join(privates->thread, NULL);
 	}
-	for (unsigned i = 0; i < PRIVATE_BUCKETS; i++) {
+	for (unsigned i = 0; i < PRIVATE_BUCKETS; i++)
 		while (privates->names[i])
-			drop_name(privates, privates->names[i]);
+			private_name_drop(privates, privates->names[i]);
+	for (unsigned i = 0; i < PRIVATE_BUCKETS; i++) {
 		while (privates->by_ino[i])
 			private_file_drop(privates, privates->by_ino[i]);
 	}

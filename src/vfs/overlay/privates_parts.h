@@ -71,7 +71,42 @@ static inline void privates_cleanup_unlock(pthread_mutex_t **lock)
 	__attribute__((cleanup(privates_cleanup_unlock))) pthread_mutex_t *lock_ = &(privates)->lock;                  \
 	pthread_mutex_lock(lock_)
 
-/* With the lock held. */
+/* All that follows: with the lock held. */
+
+/* ---- directories ---- */
+
+/* NULL: nothing private is in it. */
+struct private_dir *private_dir_find(struct privates *privates, dev_t dev, ino_t ino);
+/* The directory behind FD, held once more. 0, -ENOENT (it was removed) or another error. */
+int private_dir_hold(struct privates *privates, int fd, struct private_dir **ret);
+/* DIR may be NULL. */
+void private_dir_release(struct privates *privates, struct private_dir *dir);
+
+/* ---- names ---- */
+
+/* In DIR, which may be NULL; in the directory behind a descriptor. NULL: there is none. */
+struct private_name *private_name_in(struct privates *privates, const struct private_dir *dir, const char *text);
+struct private_name *private_name_find(struct privates *privates, int dir, const char *text);
+/* A name that leads to nothing yet and is in no table; it takes over that DIR is held. NULL: no memory. */
+struct private_name *private_name_new(struct private_dir *dir, const char *text);
+void private_name_insert(struct privates *privates, struct private_name *name, struct private_file *file);
+void private_name_drop(struct privates *privates, struct private_name *name);
+
+/* ---- files ---- */
+
+/* By the kernel's number; by a descriptor. NULL: none of ours. */
+struct private_file *private_file_find(struct privates *privates, ino_t ino);
+struct private_file *private_file_of(struct privates *privates, int object);
+/* Remember where FILE is called so. Without memory it is told of by the name before. */
+void private_file_note(struct privates *privates, struct private_file *file, struct private_dir *dir, const char *text);
+/* The name by which FILE is told of is to be one that it still has, if it has any. */
+void private_file_renote(struct privates *privates, struct private_file *file);
+/* What FILE holds, and itself; in no table. */
+void private_file_free(struct privates *privates, struct private_file *file);
+/* Make STAT, which the kernel gave, what is shown of FILE. */
+void private_show(const struct private_file *file, struct stat *stat);
+/* The bytes that there is room for. */
+uint64_t private_room(struct privates *privates);
 /* Look at the size of FILE. Returns by how much it grew. */
 uint64_t private_file_measure(struct privates *privates, struct private_file *file);
 /* FILE, which has no name and is in no list, is no more. */
