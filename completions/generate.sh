@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Completions for fish and zsh from what scrim itself says: --help of the program and of each subcommand.
-#   generate.sh SCRIM DIRECTORY     writes DIRECTORY/scrim.fish and DIRECTORY/_scrim
+# Completions for bash, fish and zsh from what scrim itself says: --help of the program and of each subcommand.
+#   generate.sh SCRIM DIRECTORY     writes DIRECTORY/scrim.bash, DIRECTORY/scrim.fish and DIRECTORY/_scrim
 set -eu
 scrim=$1
 directory=$2
@@ -32,5 +32,10 @@ tell | awk -F '\t' '
 	}' >"$directory/options.tsv"
 awk -f "$here/fish.awk" "$directory/options.tsv" >"$directory/scrim.fish.new"
 awk -f "$here/zsh.awk" "$directory/options.tsv" >"$directory/_scrim.new"
+{
+	awk -f "$here/bash.awk" "$directory/options.tsv"
+	cat "$here/scrim.bash"
+} >"$directory/scrim.bash.new"
+mv "$directory/scrim.bash.new" "$directory/scrim.bash"
 mv "$directory/scrim.fish.new" "$directory/scrim.fish"
 mv "$directory/_scrim.new" "$directory/_scrim"

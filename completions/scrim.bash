@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Completion of scrim for bash. A test compares the options with `scrim SUBCOMMAND --help`.
-# shellcheck shell=bash
+# Completion of scrim for bash. generate.sh puts the tables of subcommands and options in front of it (bash.awk):
+# _scrim_commands, _scrim_options by subcommand, and _scrim_takes by "SUBCOMMAND OPTION": what kind of word follows.
+# shellcheck shell=bash disable=SC2154
 
 _scrim_profiles()
 {
@@ -67,14 +68,10 @@ _scrim_key()
 _scrim()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} word i
-	local policy='-p --profile -c --config -r --rule --hide --mask --append --readonly --deny --help'
-	local store='--json --quiet --provider --key --key-file --key-fd --passfile --askpass --strict-freshness --help'
-	local tree='--recursive --cross-device'
-	local run='--setenv --unsetenv --clearenv --chdir --pass-fd --die-with-parent --kill-on-exit --args --json-status-fd --log --log-fd'
-	run+=' --key --key-file --key-fd --passfile --askpass --memfd-max --memfd-total --require-no-swap --strict-freshness'
+	local command=${COMP_WORDS[1]}
 
 	if ((COMP_CWORD == 1)); then
-		_scrim_words 'run scratch check explain learn tree doctor encrypt decrypt cat info verify salvage rekey compact cp key accept help --help --version --'
+		_scrim_words "$_scrim_commands help --help --version --"
 		return
 	fi
 
@@ -85,10 +82,10 @@ _scrim()
 			word=${COMP_WORDS[i]}
 			case $word in
 			--) ((i++)) && break ;;
-			-p | -c | -r | --profile | --config | --rule | --hide | --mask | --append | --readonly | --deny | \
-				--setenv | --unsetenv | --chdir | --pass-fd | --log | --log-fd | --key | --key-file | --key-fd | \
-				--passfile | --askpass | --memfd-max | --memfd-total) ((i += 2)) ;;
-			-*) ((i++)) ;;
+			-*)
+				((i++))
+				[[ -z ${_scrim_takes["$command $word"]-} ]] || ((i++))
+				;;
 			*) break ;;
 			esac
 		done
@@ -119,40 +116,26 @@ _scrim()
 		return
 	fi
 	case $previous in
-	-p | --profile) _scrim_words "$(_scrim_profiles)" ;;
-	-c | --config | --log | --hide | --mask | --append | --readonly | --deny) _scrim_files -f ;;
-	--chdir) _scrim_files -d ;;
-	-r | --rule) _scrim_words 'hide show deny mask plain crypt append readonly free env option' ;;
-	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") ;;
-	-o | --output | --key-file | --new-key-file | --passfile | --new-passfile) _scrim_files -f ;;
-	--provider) _scrim_words 'openssl sodium afalg' ;;
-	--chunk-size) _scrim_words '4K 8K 16K 32K 64K' ;;
-	--slot-size) _scrim_words '4K 8K' ;;
-	--key | --new-key) _scrim_words "$(_scrim_keys)" ;;
-	--askpass) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-	--setenv | --pass-fd | --args | --json-status-fd | --memfd-max | --memfd-total | -L | --level | --log-fd | --key-fd | --new-key-fd | --drop) ;;
+	-p | --profile) _scrim_words "$(_scrim_profiles)" && return ;;
+	-r | --rule) _scrim_words 'hide show deny mask plain crypt append readonly free fstype env option' && return ;;
+	--unsetenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur") && return ;;
+	--provider) _scrim_words 'openssl sodium afalg' && return ;;
+	--chunk-size) _scrim_words '4K 8K 16K 32K 64K' && return ;;
+	--slot-size) _scrim_words '4K 8K' && return ;;
+	--key | --new-key) _scrim_words "$(_scrim_keys)" && return ;;
+	esac
+	case ${_scrim_takes["$command $previous"]-} in
+	directory) _scrim_files -d ;;
+	command) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+	file) _scrim_files -f ;;
+	value) ;;
 	*)
-		case ${COMP_WORDS[1]}:$cur in
-		run:-* | scratch:-*) _scrim_words "$policy $run --" ;;
-		scratch:*) _scrim_files -d ;;
-		run:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-		explain:-*) _scrim_words "$policy --last --json -n" ;;
-		learn:-*) _scrim_words "--output $policy $run --" ;;
-		learn:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-		tree:-*) _scrim_words "$policy --marked --level --json" ;;
-		tree:*) _scrim_files -d ;;
-		check:-*) _scrim_words "$policy --json" ;;
-		doctor:*) _scrim_words '--json --help' ;;
-		encrypt:-*) _scrim_words "$store $tree --output --force --chunk-size --slot-size" ;;
-		decrypt:-*) _scrim_words "$store $tree --output --force" ;;
-		cat:-*) _scrim_words "$store --force" ;;
-		info:-*) _scrim_words "$store" ;;
-		verify:-* | compact:-* | accept:-*) _scrim_words "$store $tree" ;;
-		salvage:-*) _scrim_words "$store --output --force" ;;
-		rekey:-*)
-			_scrim_words "$store $tree --force --new-key --new-key-file --new-key-fd --new-passfile --keep-old --drop --full"
-			;;
-		cp:-*) _scrim_words "$store --raw --force" ;;
+		case $command:$cur in
+		run:-* | scratch:-* | learn:-*) _scrim_words "${_scrim_options[$command]} --" ;;
+		*:-*) _scrim_words "${_scrim_options[$command]-}" ;;
+		run:* | learn:*) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+		scratch:* | tree:*) _scrim_files -d ;;
+		doctor:*) _scrim_words "${_scrim_options[$command]}" ;;
 		*) _scrim_files -f ;;
 		esac
 		;;

@@ -15,7 +15,8 @@
 static const char usage[] =
 	"usage: scrim doctor [--json]\n\n"
 	"Say what scrim uses of this kernel, for this user, in this container; and of what is not there, what is lost\n"
-	"without it and what would help. Exit status: 0 all that is needed is there, 1 something that is needed is not.\n";
+	"without it and what would help. Exit status: 0 all that is needed is there, 1 something that is needed is not.\n"
+	"      --json  say it as JSON\n";
 
 /* In the order of what they are for. `since`: the first Linux that has it; empty: not a matter of versions. */
 static const struct feature {

@@ -25,14 +25,14 @@ foreach(subject contract terminal lifetime)
   set_tests_properties(integration.run_${subject} integration.run_${subject}_user
     PROPERTIES LABELS integration TIMEOUT 300 RUN_SERIAL TRUE)
 endforeach()
-scrim_test(integration.run_completion ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:scrim>
-  ${CMAKE_SOURCE_DIR}/completions/scrim.bash)
 if(NOT SCRIM_SANITIZE)
+  scrim_test(integration.run_completion ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion.sh $<TARGET_FILE:scrim>
+    ${CMAKE_BINARY_DIR}/completions/scrim.bash)
+  set_tests_properties(integration.run_completion PROPERTIES LABELS integration TIMEOUT 60)
   scrim_test(integration.run_completion_shells ${CMAKE_CURRENT_SOURCE_DIR}/integration/run_completion_shells.sh
     $<TARGET_FILE:scrim> ${CMAKE_BINARY_DIR}/completions)
   set_tests_properties(integration.run_completion_shells PROPERTIES LABELS integration TIMEOUT 300)
 endif()
-set_tests_properties(integration.run_completion PROPERTIES LABELS integration TIMEOUT 60)
 
 find_program(SHELLCHECK shellcheck)
 if(SHELLCHECK)

@@ -68,6 +68,11 @@ done
 expect --kill-on-exit scrim run -c x --kill
 expect cat scrim run -c x --hide y ca
 expect cat scrim run -- ca
+expect cat scrim run --args 3 --json-status-fd 4 ca
+expect --json scrim check --js
+expect --json scrim doctor --
+expect --last scrim explain --la
+expect fstype scrim run -r fs
 expect cat scrim -- ca
 expect /usr/bin scrim run cat /usr/bi
 expect hide scrim run -r h
