@@ -44,6 +44,7 @@ struct reaper {
 	unsigned rounds;
 	bool was_stopped; /* at any time: only then front can be */
 	unsigned wakes;	  /* still to be sent, unless front answers */
+	bool supervised;  /* the supervisor lives, as far as we know */
 	int exited;	  /* eventfd for the supervisor (launch_parts.h); -EBADF: nobody waits */
 	int64_t continue_at; /* when to look whether the command still needs a SIGCONT, in ms; 0: it does not */
 };
@@ -77,8 +78,16 @@ static void wake_front(struct reaper *reaper)
 		syscall(SYS_pidfd_send_signal, reaper->config->front_pidfd, SIGCONT, &info, 0);
 }
 
-/* One field of /proc/PID/stat after the name, which may hold anything: state is 0, the parent 1. */
-static int read_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+#define PF_EXITING 0x4u /* include/linux/sched.h */
+
+struct stat_line {
+	char state;
+	pid_t parent;
+	unsigned flags;
+};
+
+/* /proc/PID/stat, behind the name, which may hold anything. */
+static int read_stat(pid_t pid, struct stat_line *ret)
 {
 	char path[64], text[512];
 
@@ -92,12 +101,10 @@ static int read_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
 	text[n] = '\0';
 
 	const char *after = strrchr(text, ')');
-	int parent;
-	char state;
-	if (!after || sscanf(after + 1, " %c %d", &state, &parent) != 2)
+	struct stat_line line;
+	if (!after || sscanf(after + 1, " %c %d %*d %*d %*d %*d %u", &line.state, &line.parent, &line.flags) != 3)
 		return -EIO;
-	*ret_state = state;
-	*ret_parent = parent;
+	*ret = line;
 	return 0;
 }
 
@@ -108,9 +115,9 @@ static void kill_children_by_scan(void)
 	if (!proc)
 		return;
 	for (const struct dirent *entry; (entry = readdir(proc));) {
-		char state;
-		pid_t parent, pid = atoi(entry->d_name);
-		if (pid > 0 && read_stat(pid, &state, &parent) == 0 && parent == getpid())
+		struct stat_line line;
+		pid_t pid = atoi(entry->d_name);
+		if (pid > 0 && read_stat(pid, &line) == 0 && line.parent == getpid())
 			kill(pid, SIGKILL);
 	}
 	closedir(proc);
@@ -153,11 +160,11 @@ static void forward(struct reaper *reaper, int number)
 /* A command that nobody else has continued meanwhile, nor stopped again. */
 static void continue_command(struct reaper *reaper)
 {
-	char state;
-	pid_t parent, group = getpgid(reaper->command);
+	struct stat_line line;
+	pid_t group = getpgid(reaper->command);
 
 	reaper->continue_at = 0;
-	if (!reaper->alive || read_stat(reaper->command, &state, &parent) < 0 || (state != 'T' && state != 't'))
+	if (!reaper->alive || read_stat(reaper->command, &line) < 0 || (line.state != 'T' && line.state != 't'))
 		return;
 	if (group > 0 && group != reaper->config->process_group)
 		kill(-group, SIGCONT);
@@ -227,9 +234,41 @@ static void command_changed(struct reaper *reaper, int status)
 	}
 }
 
+/*
+ * Is PID at its end, or killed? proc(5): of its main thread, PF_EXITING among the flags of /proc/PID/stat, SIGKILL in SigPnd of
+ * /proc/PID/status. What cannot be read is dead.
+ */
+static bool is_dying(pid_t pid)
+{
+	unsigned long long pending = 0;
+	char path[64], text[256];
+	struct stat_line line;
+
+	if (read_stat(pid, &line) < 0 || line.flags & PF_EXITING)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(text, sizeof(text), file))
+		if (sscanf(text, "SigPnd: %llx", &pending) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return !file || (pending >> (SIGKILL - 1) & 1);
+}
+
+/*
+ * The supervisor's threads trace callers: who kills it kills the command too, by PTRACE_O_EXITKILL, and that may be seen before
+ * its own end is. Then it is that end which is told.
+ */
+static bool died_with_supervisor(const struct reaper *reaper)
+{
+	return reaper->supervised && WIFSIGNALED(reaper->status) && WTERMSIG(reaper->status) == SIGKILL &&
+	       is_dying(reaper->parts->supervisor);
+}
+
 static void tell_exit(struct reaper *reaper)
 {
-	if (!reaper->exit_due)
+	if (!reaper->exit_due || died_with_supervisor(reaper))
 		return;
 	reaper->exit_due = false;
 	if (reaper->exited >= 0)
@@ -246,7 +285,7 @@ static void tell_exit(struct reaper *reaper)
 
 static int next_timeout(struct reaper *reaper)
 {
-	if (reaper->killing)
+	if (reaper->killing || (reaper->exit_due && reaper->supervised))
 		return KILL_ROUND_MS;
 	if (reaper->continue_at) {
 		int64_t left = reaper->continue_at - now_ms();
@@ -283,8 +322,9 @@ static void supervisor_died(struct reaper *reaper, int signals)
 	if (high > low + 1)
 		syscall(SYS_close_range, low + 1, high - 1, 0u);
 	syscall(SYS_close_range, high + 1, ~0u, 0u);
-	if (reaper->alive) {
-		kill(reaper->command, SIGKILL);
+	if (reaper->alive || reaper->exit_due) {
+		if (reaper->alive)
+			kill(reaper->command, SIGKILL);
 		tell(reaper, FRONT_FAILED, 0, "the supervisor died; the command was killed");
 	} else if (reaper->config->commits) {
 		tell(reaper, FRONT_FAILED, 0, "the supervisor died; what was written to encrypted files and not synced may be lost");
@@ -296,14 +336,12 @@ static void supervisor_died(struct reaper *reaper, int signals)
 
 static int reaper_loop(struct reaper *reaper, int signals)
 {
-	bool supervised = true;
-
 	for (;;) {
 		struct signalfd_siginfo info;
 		while (read(signals, &info, sizeof(info)) > 0)
 			;
-		if (supervised && getppid() != reaper->parts->supervisor) {
-			supervised = false;
+		if (reaper->supervised && getppid() != reaper->parts->supervisor) {
+			reaper->supervised = false;
 			supervisor_died(reaper, signals);
 		}
 		bool left = reap(reaper);
@@ -313,7 +351,7 @@ static int reaper_loop(struct reaper *reaper, int signals)
 		}
 		if (!reaper->killing || !left || ++reaper->rounds > KILL_ROUNDS_MAX)
 			tell_exit(reaper);
-		if (!left)
+		if (!left && !reaper->exit_due)
 			return 0;
 
 		struct pollfd polled[] = {
@@ -369,6 +407,7 @@ _Noreturn void reaper_run(const struct launch_parts *parts)
 	}
 
 	struct reaper reaper = {
-		.parts = parts, .config = parts->config, .command = command, .alive = true, .front = true, .exited = parts->exited};
+		.parts = parts, .config = parts->config, .command = command, .alive = true, .front = true,
+		.supervised = true, .exited = parts->exited};
 	_exit(reaper_loop(&reaper, signals));
 }

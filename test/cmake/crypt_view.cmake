@@ -21,17 +21,16 @@ if(TARGET scrim)
     endforeach()
   endfunction()
   scrim_crypt(vectors "self;user" 600)
-  scrim_crypt(fsx user 600 $<TARGET_FILE:crypt_fsx>)
-  scrim_crypt(killed user 900 $<TARGET_FILE:crypt_acks>)
+  scrim_crypt(fsx "self;user" 600 $<TARGET_FILE:crypt_fsx>)
+  scrim_crypt(killed "self;user" 900 $<TARGET_FILE:crypt_acks>)
   scrim_crypt(full "self;user" 600)
-  scrim_crypt(limits user 600)
-  # As we are: an ordinary user may not look into the supervisor.
-  scrim_crypt(memory self 600)
+  scrim_crypt(limits "self;user" 600)
+  scrim_crypt(memory "self;user" 600)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/source.tar)
   add_custom_target(crypt_source ALL
     COMMAND tar -C ${CMAKE_SOURCE_DIR} -cf ${source} CMakeLists.txt cmake completions docs profiles src
     BYPRODUCTS ${source})
-  scrim_crypt(programs user 900 ${source})
+  scrim_crypt(programs "self;user" 900 ${source})
 
   # 200,000 calls, for root and the ordinary user, in scripts/soak.sh.
   foreach(user "" ".user")

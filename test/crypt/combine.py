@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from crypt_support import crypt_only, expect, is_encrypted, main
+from place import crypt_only, expect, is_encrypted, main
 
 ERRNO = """
 import ctypes, errno

@@ -8,7 +8,7 @@ Usage: fsx.py [--user] [--mode ...] SCRIM CRYPT_FSX       SCRIM_SOAK=1: 1,000,00
 import os
 import random
 
-from crypt_support import expect, main, turns
+from place import expect, main, turns
 
 OPERATIONS, VIEWS = turns(20_000, 1_000_000), turns(5, 40)
 

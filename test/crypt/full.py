@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Encrypted files on a file system that is full: errors reach the program and the log, nothing committed is lost, a retry succeeds.
 
-On small file systems mounted in a namespace of our own: a tmpfs; as root also an ext4 in a file.
+On small file systems mounted in a namespace of our own: a tmpfs; where we are started as root also an ext4 and a btrfs in files, the
+latter with a quota. The tests of an ordinary user have them too, since root mounts before it becomes that user.
 
 Usage: full.py [--user] SCRIM
 """
+import errno
 import os
 import signal
 import subprocess
@@ -12,19 +14,20 @@ import sys
 import tempfile
 import time
 
-from crypt_support import ORDINARY, expect, main
+from place import expect, main
 from vectors import Held
 
 KEPT = b"kept " * 20_000
 SIZE = 8 << 20
 SMALL = os.environ.get("SCRIM_SMALL")
+MOUNTS = os.environ.get("SCRIM_MOUNTS") == "1"  # started by root, who may mount files
 
 
 class Full:
     """A tree on a small file system, all but full."""
 
-    def __init__(self, place, kind):
-        self.place = place
+    def __init__(self, place, kind, code):
+        self.place, self.errno = place, getattr(errno, code)
         self.root = os.path.join(SMALL, kind)
         place.tree = os.path.join(self.root, place.top.rsplit("/", 1)[-1])
         os.mkdir(place.tree)
@@ -33,18 +36,27 @@ class Full:
         self.ballast = os.path.join(place.tree + "-ballast")
 
     def fill(self, leave=64 << 10):
-        """Leave that many bytes."""
+        """Leave about that many bytes."""
+        spare = self.ballast + "-spare"
+        with open(spare, "wb") as file:
+            file.write(bytes(leave))
         with open(self.ballast, "wb", buffering=0) as file:
             try:
-                while True:
+                while file.tell() < 4 * SIZE:
                     file.write(bytes(32 << 10))
+                    os.fsync(file.fileno())
             except OSError as error:
-                code = error.errno
-            file.truncate(max(0, file.tell() - leave))
-        return code
+                expect(error.errno, self.errno, "what the file system says itself")
+            else:
+                raise AssertionError("no end of room")
+        # Not by making the other one shorter: on btrfs that takes room, too.
+        os.unlink(spare)
+        os.sync()
 
     def make_room(self):
         os.unlink(self.ballast)
+        # btrfs counts what was removed when it is committed.
+        os.sync()
 
     def clean(self):
         subprocess.run(["rm", "-rf", self.place.tree, self.ballast], check=True)
@@ -78,7 +90,7 @@ except OSError as error:
 
 
 def full(place, kind, code):
-    here = Full(place, kind)
+    here = Full(place, kind, code)
     try:
         here.fill()
         with Held(place, PROGRAM.replace("sys.stdin.readline()", "print('ready', flush=True)\nsys.stdin.readline()"), "new") as held:
@@ -144,41 +156,54 @@ def test_no_room_on_tmpfs(place):
     full(place, "tmpfs", "ENOSPC")
 
 
-def test_no_room_on_ext4(place):
-    if os.path.isdir(os.path.join(SMALL, "ext4")):
+if MOUNTS:
+    def test_no_room_on_ext4(place):
         full(place, "ext4", "ENOSPC")
 
+    def test_quota_on_btrfs(place):
+        full(place, "btrfs/limited", "EDQUOT")
 
-def mount(*words):
-    return subprocess.run(["mount", *words], stderr=subprocess.PIPE, check=False).returncode == 0
+
+def run(*words):
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
-def set_up(small):
+def image(kind, size, *make):
+    """A file system of that KIND in a file, mounted."""
+    path, at = os.path.join(SMALL, f"{kind}.image"), os.path.join(SMALL, kind)
+    with open(path, "wb") as file:
+        file.truncate(size)
+    os.mkdir(at)
+    run(f"mkfs.{kind}", "-q", *make, path)
+    run("mount", "-o", "loop", path, at)
+    os.chmod(at, 0o1777)
+    return at
+
+
+def set_up():
     """Small file systems below SMALL, in this namespace."""
-    for kind in ("tmpfs", "ext4"):
-        os.mkdir(os.path.join(small, kind))
-    if not mount("-t", "tmpfs", "-o", f"size={SIZE},mode=1777", "small", os.path.join(small, "tmpfs")):
-        raise SystemExit("no tmpfs can be mounted")
-    image = os.path.join(small, "image")
-    with open(image, "wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
-    if mount("-o", "loop", image, os.path.join(small, "ext4")):
-        os.chmod(os.path.join(small, "ext4"), 0o1777)
-    elif os.geteuid() == 0 and "--user" not in sys.argv and os.environ.get("SCRIM_MUST_RUN"):
-        raise SystemExit("no loop device can be mounted")
-    else:
-        print("no loop device here", flush=True)
-        os.rmdir(os.path.join(small, "ext4"))
+    tmpfs = os.path.join(SMALL, "tmpfs")
+    os.mkdir(tmpfs)
+    run("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=1777", "small", tmpfs)
+    if MOUNTS:
+        image("ext4", 16 << 20, "-m", "0")
+        btrfs = image("btrfs", 120 << 20)
+        limited = os.path.join(btrfs, "limited")
+        run("btrfs", "subvolume", "create", limited)
+        os.chmod(limited, 0o1777)
+        run("btrfs", "quota", "enable", btrfs)
+        run("btrfs", "qgroup", "limit", str(SIZE), limited)
 
 
 if __name__ == "__main__":
     if not SMALL:
         directory = tempfile.mkdtemp(prefix="scrim-small-")
         os.chmod(directory, 0o755)
-        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-        status = subprocess.run([*unshare, sys.executable, *sys.argv], env={**os.environ, "SCRIM_SMALL": directory}).returncode
+        root = os.geteuid() == 0
+        unshare = ["unshare", "-m"] if root else ["unshare", "-Urm"]
+        status = subprocess.run([*unshare, sys.executable, *sys.argv],
+                                env={**os.environ, "SCRIM_SMALL": directory, "SCRIM_MOUNTS": str(int(root))}).returncode
         subprocess.run(["rm", "-rf", directory], check=True)
         sys.exit(status)
-    set_up(SMALL)
+    set_up()
     main(globals())

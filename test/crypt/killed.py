@@ -16,7 +16,7 @@ import struct
 import subprocess
 import time
 
-from crypt_support import LIMIT, crypt_only, descendants, expect, main, turns, wait_for_end
+from place import LIMIT, crypt_only, descendants, expect, main, turns, wait_for_end
 
 RECORD = struct.Struct("=IIIIQQ")
 WRITE, TRUNCATE, REPLACE, DONE, FAILED = range(1, 6)

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 
-from crypt_support import expect, main
+from place import expect, main
 from vectors import Held
 
 ATTEMPT = """

@@ -5,7 +5,7 @@ Usage: memory.py [--user] SCRIM         SCRIM_SOAK=1: a million opens instead of
 """
 import os
 
-from crypt_support import main, turns
+from place import main, turns
 from vectors import Held, rss
 
 OPENS = turns(20_000, 1_000_000)

@@ -4,10 +4,11 @@
 Usage: programs.py [--user] [--mode ...] SCRIM SOURCE-AS-TAR
 """
 import os
+import re
 import shutil
 import subprocess
 
-from crypt_support import SOAK, expect, main, turns
+from place import NOBODY, SOAK, expect, main, turns
 
 TRANSACTIONS = turns(600, 5000)
 COMMITS = turns(40, 500)
@@ -227,37 +228,42 @@ mkdir data run
 
 
 def postgres(place):
-    """initdb, pgbench for a minute, a stop and a crash. Not as root, which PostgreSQL refuses."""
+    """
+    initdb, pgbench for a minute, a stop and a crash. PostgreSQL wants a user with a name who is not root: in a view of root it is
+    started as nobody.
+    """
     found = sorted(os.path.join("/usr/lib/postgresql", name, "bin") for name in os.listdir("/usr/lib/postgresql"))
-    told = place.view("/bin/sh", "-euc", POSTGRES, "sh", found[-1], "60", limit=1200)
+    user = []
+    if os.geteuid() == 0:
+        os.chown(place.tree, NOBODY, NOBODY)
+        os.chmod(place.home, 0o711)
+        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    told = place.view(*user, "/bin/sh", "-euc", POSTGRES, "sh", found[-1], "60", limit=1200)
     expect(b"t|t\nt\n" in told, True, told[-2000:])
     expect(b"number of failed transactions: 0" in told or b"failed" not in told, True, told[-2000:])
     print("  " + " ".join(line for line in told.decode().splitlines() if line.startswith("tps")))
     place.verify()
 
 
-CPYTHON_SQLITE = """
-for python in python3 /usr/bin/python3; do
-    if "$python" -c 'import test.test_sqlite3' 2>/dev/null; then exec "$python" -m test -q test_sqlite3; fi
-done
-echo "no python3 here has test_sqlite3"
-exit 1
-"""
-
-
 def cpython_sqlite(place):
-    """CPython's own test_sqlite3, where a python3 in PATH has it (Debian's does not)."""
-    told = place.view("/bin/sh", "-uc", CPYTHON_SQLITE, env={"TMPDIR": place.tree, "PATH": os.environ["PATH"]}, limit=900)
-    print("  " + told.decode().strip().splitlines()[-1])
+    """
+    CPython's tests of sqlite3. Debian packages them neither with CPython nor for it, but PyPy's library of CPython 3.9 has them, where
+    test_sqlite3 was called test_sqlite.
+    """
+    told = place.view("pypy3", "-B", "-m", "test", "-v", "test_sqlite", env={"TMPDIR": place.tree}, limit=900).decode()
+    ran = [int(count) for count in re.findall(r"^Ran (\d+) tests", told, re.M)]
+    print(f"  {ran} tests")
+    # As many as there are; a file of tests that is not found is no failure to unittest.
+    if sum(ran) < 250 or "SUCCESS" not in told:
+        raise AssertionError(told[-3000:])
 
 
 if SOAK:
     def test_postgres(place):
-        if os.geteuid():
-            postgres(place)
+        postgres(place)
 
     def test_cpython_sqlite(place):
         cpython_sqlite(place)
 
 if __name__ == "__main__":
-    main(globals())
+    main(globals(), user=NOBODY)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from crypt_support import LIMIT, crypt_only, descendants, expect, is_encrypted, main, turns, wait_for_end
+from place import LIMIT, crypt_only, descendants, expect, is_encrypted, main, turns, wait_for_end
 
 LOOK = """
 def pieces(limit, seed=7):

@@ -19,6 +19,7 @@ import time
 import traceback
 
 ORDINARY = 54321  # no such user, no such group
+NOBODY = 65534  # for programs that want a user with a name
 LIMIT = 120
 SOAK = os.environ.get("SCRIM_SOAK") == "1"
 MAGIC = b"\x89scrim\r\n"
@@ -247,7 +248,8 @@ def crypt_only(function):
     return function
 
 
-def main(namespace):
+def main(namespace, user=ORDINARY):
+    """USER: whose tests are those with --user."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--user", action="store_true")
     parser.add_argument("--mode", choices=("crypt", "plain", "native"), default="crypt")
@@ -260,19 +262,19 @@ def main(namespace):
     # Copies, since an ordinary user may not reach the place where they were built.
     options.programs = [shutil.copy(program, base) for program in options.programs]
     os.chmod(base, 0o755)
-    user = options.user and os.geteuid() == 0
+    drop = options.user and os.geteuid() == 0
     work = os.path.join(base, "w")
     os.mkdir(work)
-    if user:
-        os.chown(work, ORDINARY, ORDINARY)
+    if drop:
+        os.chown(work, user, user)
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            if user:
+            if drop:
                 os.setgroups([])
-                os.setresgid(ORDINARY, ORDINARY, ORDINARY)
-                os.setresuid(ORDINARY, ORDINARY, ORDINARY)
+                os.setresgid(user, user, user)
+                os.setresuid(user, user, user)
             status = 1 if run_tests(namespace, options, work) else 0
         finally:
             sys.stdout.flush()
