@@ -271,8 +271,11 @@ static int allocate_encrypted(struct op *op, struct walk *walk, int copy, int mo
 	if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && offset < now.st_size &&
 	    fallocate(copy, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) < 0)
 		return -errno;
-	if ((mode & FALLOC_FL_KEEP_SIZE) || end <= now.st_size)
+	if ((mode & FALLOC_FL_KEEP_SIZE) || end <= now.st_size) {
+		/* It counts as a change all the same (file_modified() in ext4, XFS and btrfs). */
+		(void)futimens(copy, (struct timespec[2]){{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_NOW}});
 		return 0;
+	}
 	return encrypted_truncate(op, walk, end);
 }
 

@@ -75,6 +75,11 @@ class Place:
             raise AssertionError(f"scrim {args}: status {done.returncode}, wanted {status}, {text!r}: {error}")
         return done.stdout
 
+    def outside_status(self, *args):
+        """Its exit status."""
+        return subprocess.run([self.scrim, *args], stdin=subprocess.DEVNULL, capture_output=True, env=self.environment, check=False,
+                              timeout=LIMIT).returncode
+
     def prefix(self, rule=None, rules=(), options=()):
         """What stands before a command. RULE: instead of the one for the tree."""
         if self.mode == "native":

@@ -213,9 +213,12 @@ assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * len(pids)
 POSTGRES = r"""
 bin=$1
 mkdir data run
+# What fails ends all of it, and says why.
+trap '[ $? -eq 0 ] || { tail -n 20 log >&2; "$bin/pg_ctl" -D data -m immediate stop; } >&2' EXIT
+export PGCTLTIMEOUT=600
 "$bin/initdb" -D data -A trust -U me --no-sync >/dev/null
 "$bin/pg_ctl" -D data -w -l log -o "-k $PWD/run -h ''" start >/dev/null
-"$bin/pgbench" -h "$PWD/run" -U me -i -s 2 postgres >/dev/null 2>&1
+"$bin/pgbench" -h "$PWD/run" -U me -i -q -s 2 postgres >/dev/null
 "$bin/pgbench" -h "$PWD/run" -U me -c 4 -j 2 -T "$2" postgres
 "$bin/pg_ctl" -D data -w -m fast stop >/dev/null
 "$bin/pg_ctl" -D data -w -l log -o "-k $PWD/run -h ''" start >/dev/null

@@ -1126,6 +1126,17 @@ outside = os.open(sys.argv[1] + "/plain", os.O_RDWR | os.O_CREAT)
 os.write(outside, b"plain")
 for a, b in ((fd, outside), (outside, fd)):
     assert attempt(lambda: os.copy_file_range(a, b, 5, 0, 0)) == errno.EXDEV
+# A store behind a read of the same mapping: seen in mtime when it is written back.
+os.utime(name, (1, 1))
+os.fsync(fd)
+area = mmap.mmap(fd, 4096)
+assert area[0:1] == b"x"
+area[0:1] = b"y"
+area.flush()
+area.close()
+assert os.stat(name).st_mtime > 10**9
+os.utime(name, (1, 1))
+assert call(285, fd, 1, 0, 4096) == 0 and os.fstat(fd).st_mtime > 10**9, "fallocate that changes nothing"
 direct = attempt(lambda: os.close(os.open(name, os.O_RDWR | os.O_DIRECT)))
 assert direct in (0, errno.EINVAL), direct
 """, place.out)

@@ -129,6 +129,7 @@ class Encrypted:
             # Also one that was removed since, while another is left.
             if self.SEVERAL.search(native) or (' (deleted)"' in inside and " nlink 0 " not in inside):
                 native, inside = self.replaced("one of several names", self.NAME, native, inside, " at ~")
+        if self.REGULAR.search(native) or call.startswith("fcntl.getfl"):
             native, inside = self.without_tmpfile(native, inside)
         if call.startswith("execve"):
             native, inside = self.replaced("one of several names", self.EXE, native, inside, " exe ~ at ")

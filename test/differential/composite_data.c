@@ -51,6 +51,16 @@ static long map(const uint64_t a[KIND_ARGS])
 	there = st.st_size - offset < length ? st.st_size - offset : length;
 	for (long i = 0; i < length && i < (there + 4095) / 4096 * 4096; i++)
 		hash = (hash ^ at[i]) * 0x100000001b3;
+	/*
+	 * A mapping of its own: docs/PARITY.md, "encrypted files": a store into what was read through the same mapping is seen in the
+	 * times when it is written back.
+	 */
+	if (writes && !(a[1] & MAP_OWN)) {
+		munmap(at, (size_t)length);
+		at = mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE, MAP_SHARED, (int)a[0], offset);
+		if (at == MAP_FAILED)
+			return -errno;
+	}
 	if (writes && there > 0)
 		memset(at + there / 2, 'M', (size_t)(there - there / 2));
 	if (a[1] & MAP_AND_SYNC && msync(at, (size_t)length, MS_SYNC) < 0)

@@ -153,7 +153,7 @@ int files_open(const struct files_place *place, int flags, int *ret_fd, struct s
 static int lock(int fd, const char *path, bool write, struct errmsg *msg)
 {
 	struct process_name holder;
-	int r = store_lock(fd, write, &holder);
+	int r = store_lock_patiently(fd, write, &holder);
 
 	if (r == -EBUSY && holder.pid)
 		return errmsg_set(msg, r, "%s: is in use by %s (%d)", path, holder.command, (int)holder.pid);

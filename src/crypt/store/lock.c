@@ -8,7 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
 
+#define TRIES 15
+#define WAIT  10000000 /* ns */
 #define LOCK_BYTE (INT64_MAX - 1)
 /*
  * On this one lies a lock of the process, which excludes nobody that the other does not (it goes too early, with any
@@ -86,6 +90,32 @@ int store_lock(int fd, bool write, struct process_name *ret_holder)
 	}
 	if (errno != EAGAIN && errno != EACCES)
 		return -errno;
-	find_holder(fd, write, ret_holder);
+	if (ret_holder)
+		find_holder(fd, write, ret_holder);
 	return -EBUSY;
+}
+
+/* One more open: what the first one caused may have been to no avail. */
+static void knock(int fd)
+{
+	char name[32];
+	int again;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	again = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (again >= 0)
+		close(again);
+}
+
+int store_lock_patiently(int fd, bool write, struct process_name *ret_holder)
+{
+	int error = store_lock(fd, write, NULL);
+
+	for (int i = 1; i <= TRIES && error == -EBUSY; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = WAIT}, NULL);
+		error = store_lock(fd, write, i < TRIES ? NULL : ret_holder);
+		if (error == -EBUSY)
+			knock(fd);
+	}
+	return error;
 }

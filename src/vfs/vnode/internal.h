@@ -83,7 +83,7 @@ struct vnode {
 	int32_t rule;
 
 	/* Under the lock of all. */
-	struct vnode *next_real, *next_backing, *next_watch; /* in their buckets */
+	struct vnode *next_real, *next_backing, *next_watch, *next_knock; /* in their buckets */
 	struct vnode *older, *newer;
 	struct vnode *next_closed; /* in the queue of those that were closed */
 	bool is_closed_queued;
@@ -102,6 +102,7 @@ struct vnode {
 	struct timespec base;
 	bool based;          /* else nobody could write to it yet, and the backing's mtime means nothing */
 	bool times_moved;    /* and no commit has them */
+	bool stopped;        /* above the limit of a file: it cannot grow any more */
 	bool committing;     /* the real file's times mean nothing */
 
 	_Atomic unsigned pins;
@@ -112,12 +113,17 @@ struct vnode {
 	bool ready;          /* its backing can be opened */
 	bool writable;       /* for writing, too: there is a store, and something to finish before it is let go */
 	bool tail;           /* there is nothing before `tail_from`: only for O_WRONLY | O_APPEND */
-	bool stopped;        /* above the limit of a file: it cannot grow any more */
 	int error;           /* of the last commit, until one succeeds */
 	int memfd;           /* open for reading */
 	ino_t backing_ino;
 	int watch;           /* of inotify; -1: none */
 	bool watches_size;
+	/*
+	 * Nobody has it open, and another scrim asked for it: there is no lock on the real file, which may have been written to
+	 * since. Only a slow open looks for that, and locks again.
+	 */
+	bool let_go;
+	int knock;           /* inotify's watch of the real file, for who opens it elsewhere; -1: none */
 
 	/* Under its own lock. */
 	pthread_mutex_t lock;
@@ -170,6 +176,7 @@ struct vnodes {
 	struct vnode *by_real[VNODE_BUCKETS];
 	struct vnode *by_backing[VNODE_BUCKETS];
 	struct vnode *by_watch[VNODE_BUCKETS];
+	struct vnode *by_knock[VNODE_BUCKETS];
 	struct vnode *first_closed, *last_closed;
 	/* Made by the thread before they are needed: it takes as long as all else that is done to open a small file. */
 	struct spare_backing spares[VNODE_SPARES];
@@ -212,12 +219,15 @@ void vnode_report_fd(struct vnodes *all, int fd, int error, const char *note);
 struct vnode *table_find(struct vnodes *all, dev_t real_dev, ino_t real_ino);
 struct vnode *table_find_backing(struct vnodes *all, ino_t ino);
 struct vnode *table_find_watch(struct vnodes *all, int watch);
+struct vnode *table_find_knock(struct vnodes *all, int watch);
 /* *RET is pinned. Takes the lock. */
 int table_get(struct vnodes *all, const struct vnode_place *place, struct vnode **ret);
 void table_add_backing(struct vnode *v);
 void table_add_watch(struct vnode *v);
+void table_add_knock(struct vnode *v);
 void table_drop_backing(struct vnode *v);
 void table_drop_watch(struct vnode *v);
+void table_drop_knock(struct vnode *v);
 void table_touch(struct vnode *v);
 /* No open finds it any more. */
 void table_retire(struct vnode *v);
@@ -240,6 +250,10 @@ int real_upgrade(struct vnode *v);
 /* Others may read it again. */
 void real_downgrade(struct vnode *v);
 void real_unlock(struct vnode *v);
+/* Nobody has it open: let another scrim have it. */
+void real_let_go(struct vnode *v);
+/* After that: as it was loaded, and locked for reading, again; or -ESTALE, -EBUSY. */
+int real_take_back(struct vnode *v);
 /* The store, if there is none. PLACE: as it was opened, or NULL. -ENODATA: it is no encrypted file; -ESTALE: not the version
  * that was loaded. */
 int real_start(struct vnode *v, const struct vnode_place *place, bool write);
@@ -294,6 +308,10 @@ void thread_end(struct vnodes *all);
 /* Watch the backing of V, whose lock is held. */
 void thread_watch(struct vnode *v, bool size);
 void thread_unwatch(struct vnode *v);
+/* Be told who opens the real file of V, whose lock is held. */
+void thread_watch_real(struct vnode *v);
+/* Needs the lock of all. */
+void thread_unwatch_real(struct vnode *v);
 /* See soon whether V was closed. Takes the lock of all. */
 void thread_closed(struct vnode *v);
 void thread_kick(struct vnodes *all);

@@ -11,6 +11,7 @@ void load_undo(struct vnode *v)
 {
 	thread_unwatch(v);
 	pthread_mutex_lock(&v->all->lock);
+	thread_unwatch_real(v);
 	table_drop_backing(v);
 	v->all->total -= v->charged;
 	v->charged = 0;
@@ -120,6 +121,7 @@ static int load_first(struct vnode *v, const struct vnode_place *place, int flag
 		thread_watch(v, false);
 	else
 		store_free(TAKE_PTR(v->store));
+	thread_watch_real(v);
 	v->nameless = v->nameless && made;
 	v->tail_from = size;
 	v->committed_at = vnode_now();
@@ -205,6 +207,11 @@ int load_for(struct vnode *v, const struct vnode_place *place, int flags, bool m
 		return v->error;
 	if (!v->ready)
 		return load_first(v, place, flags, made);
+	if (v->let_go) {
+		error = real_take_back(v);
+		if (error < 0)
+			return error;
+	}
 	if (v->tail && !vnode_wants_tail(flags)) {
 		error = load_rest(v);
 		if (error < 0)

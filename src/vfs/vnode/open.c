@@ -12,7 +12,7 @@
 /* Can V serve an open with FLAGS as it is? */
 static bool serves(const struct vnode *v, int flags)
 {
-	return v->ready && !v->error && (v->writable || !vnode_wants_write(flags)) && (!v->tail || vnode_wants_tail(flags));
+	return v->ready && !v->error && !v->let_go && (v->writable || !vnode_wants_write(flags)) && (!v->tail || vnode_wants_tail(flags));
 }
 
 /* What is open already, or was a moment ago: pinned and, if it will be written to, marked so. NULL: not so simple. */

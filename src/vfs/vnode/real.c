@@ -16,9 +16,6 @@
 #include "vfs/overlay/memfd.h"
 #include "vfs/vnode/internal.h"
 
-#define GOING_TRIES 5
-#define GOING_WAIT  10000000 /* ns */
-
 int real_key(const struct vnodes *all, int32_t rule, const struct vnode_key **ret)
 {
 	if (!all || !all->config.keys || rule < 0 || (uint32_t)rule >= policy_rule_count(all->config.policy) ||
@@ -28,17 +25,20 @@ int real_key(const struct vnodes *all, int32_t rule, const struct vnode_key **re
 	return 0;
 }
 
+static int reopen(int object, int mode, int *ret_fd)
+{
+	/* Reading leaves no trace in the real file, where we may ask for that. */
+	int error = memfd_reopen(object, mode | O_NOATIME, ret_fd);
+
+	return error == -EPERM ? memfd_reopen(object, mode, ret_fd) : error;
+}
+
 static int lock(struct vnodes *all, int fd, bool write)
 {
 	struct process_name holder;
 	char note[128];
-	int error = store_lock(fd, write, &holder);
+	int error = store_lock_patiently(fd, write, &holder);
 
-	/* A run that was killed holds it until its last call to the disk is done. */
-	for (int i = 0; i < GOING_TRIES && error == -EBUSY; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = GOING_WAIT}, NULL);
-		error = store_lock(fd, write, &holder);
-	}
 	if (error == -EBUSY) {
 		if (holder.pid)
 			snprintf(note, sizeof(note), "in use by %s (%d)", holder.command, (int)holder.pid);
@@ -48,14 +48,6 @@ static int lock(struct vnodes *all, int fd, bool write)
 	}
 	/* A file system without locks: what others do is noticed at the commit. */
 	return error == -ENOLCK || error == -EOPNOTSUPP || error == -ENOSYS ? 0 : error;
-}
-
-static int reopen(int object, int mode, int *ret_fd)
-{
-	/* Reading leaves no trace in the real file, where we may ask for that. */
-	int error = memfd_reopen(object, mode | O_NOATIME, ret_fd);
-
-	return error == -EPERM ? memfd_reopen(object, mode, ret_fd) : error;
 }
 
 int real_open(struct vnode *v, int object, bool write, bool made)
@@ -108,9 +100,7 @@ int real_upgrade(struct vnode *v)
 
 void real_downgrade(struct vnode *v)
 {
-	struct process_name holder;
-
-	(void)store_lock(v->real, false, &holder);
+	(void)store_lock(v->real, false, NULL);
 }
 
 void real_unlock(struct vnode *v)
@@ -118,6 +108,36 @@ void real_unlock(struct vnode *v)
 	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
 	(void)fcntl(v->real, F_OFD_SETLK, &all);
+}
+
+void real_let_go(struct vnode *v)
+{
+	bool idle;
+
+	pthread_mutex_lock(&v->all->lock);
+	idle = v->opening == 0 && !v->written && !v->error && !v->backing->has_users(v);
+	v->let_go = v->let_go || idle;
+	pthread_mutex_unlock(&v->all->lock);
+	if (idle)
+		real_unlock(v);
+}
+
+int real_take_back(struct vnode *v)
+{
+	int error = lock(v->all, v->real, false);
+
+	if (error < 0)
+		return error;
+	error = real_start(v, NULL, false);
+	store_free(TAKE_PTR(v->store));
+	if (error < 0) {
+		real_unlock(v);
+		return error;
+	}
+	pthread_mutex_lock(&v->all->lock);
+	v->let_go = false;
+	pthread_mutex_unlock(&v->all->lock);
+	return 0;
 }
 
 void real_note_version(struct vnode *v)

@@ -39,6 +39,15 @@ struct vnode *table_find_watch(struct vnodes *all, int watch)
 	return v;
 }
 
+struct vnode *table_find_knock(struct vnodes *all, int watch)
+{
+	struct vnode *v = all->by_knock[bucket((uint64_t)watch, 0)];
+
+	while (v && v->knock != watch)
+		v = v->next_knock;
+	return v;
+}
+
 static void age_remove(struct vnode *v)
 {
 	struct vnodes *all = v->all;
@@ -80,7 +89,7 @@ static struct vnode *vnode_new(struct vnodes *all, const struct vnode_place *pla
 	v->real_ino = place->real->st_ino;
 	v->rule = place->rule;
 	v->memfd = v->real = v->reader = -EBADF;
-	v->watch = -1;
+	v->watch = v->knock = -1;
 	pthread_mutex_init(&v->lock, NULL);
 	return v;
 }
@@ -139,6 +148,14 @@ void table_add_watch(struct vnode *v)
 	*link = v;
 }
 
+void table_add_knock(struct vnode *v)
+{
+	struct vnode **link = &v->all->by_knock[bucket((uint64_t)v->knock, 0)];
+
+	v->next_knock = *link;
+	*link = v;
+}
+
 void table_drop_backing(struct vnode *v)
 {
 	struct vnode **link = &v->all->by_backing[bucket(v->backing_ino, 0)];
@@ -163,12 +180,25 @@ void table_drop_watch(struct vnode *v)
 	v->watch = -1;
 }
 
+void table_drop_knock(struct vnode *v)
+{
+	struct vnode **link = &v->all->by_knock[bucket((uint64_t)v->knock, 0)];
+
+	if (v->knock < 0)
+		return;
+	while (*link != v)
+		link = &(*link)->next_knock;
+	*link = v->next_knock;
+	v->knock = -1;
+}
+
 void table_retire(struct vnode *v)
 {
 	struct vnode **link = &v->all->by_real[bucket(v->real_ino, v->real_dev)];
 
 	if (!v->current)
 		return;
+	thread_unwatch_real(v);
 	while (*link != v)
 		link = &(*link)->next_real;
 	*link = v->next_real;
@@ -200,6 +230,7 @@ void table_remove(struct vnode *v)
 	queue_remove(v);
 	table_drop_backing(v);
 	table_drop_watch(v);
+	thread_unwatch_real(v);
 	age_remove(v);
 	all->total -= v->charged;
 	all->count--;

@@ -70,35 +70,61 @@ void thread_unwatch(struct vnode *v)
 		inotify_rm_watch(v->all->thread->inotify, watch);
 }
 
+void thread_watch_real(struct vnode *v)
+{
+	struct vnode_thread *thread = v->all->thread;
+	char name[FD_NAME_MAX];
+	int watch;
+
+	if (!thread || v->knock >= 0)
+		return;
+	watch = inotify_add_watch(thread->inotify, fd_name(v->real, name), IN_OPEN);
+	if (watch < 0)
+		return;
+	/*
+	 * An outdated vnode of the same file has the same watch: if it is given back just now this one is told of nobody, and only
+	 * the clock lets go of it.
+	 */
+	VNODE_LOCKED(&v->all->lock);
+	v->knock = watch;
+	table_add_knock(v);
+}
+
+void thread_unwatch_real(struct vnode *v)
+{
+	int watch = v->knock;
+
+	table_drop_knock(v);
+	if (watch >= 0 && !table_find_knock(v->all, watch))
+		inotify_rm_watch(v->all->thread->inotify, watch);
+}
+
 void thread_kick(struct vnodes *all)
 {
 	if (all->thread)
 		(void)eventfd_write(all->thread->kick, 1);
 }
 
-/* A file above the limit grows no more. */
+/* A file above the limit grows no more. V is pinned; its own lock, which a long commit may hold, is not needed. */
 static void check_size(struct vnode *v)
 {
 	struct vnodes *all = v->all;
+	_cleanup_close_ int real = -EBADF;
 	struct vnode_look look;
 
-	if (!v->ready || v->backing->look(v, &look) < 0)
-		return;
 	pthread_mutex_lock(&all->lock);
-	if (!v->tail) {
+	if (v->ready && v->backing->look(v, &look) == 0) {
 		all->total += look.size - v->charged;
 		v->charged = look.size;
+		if (look.size > all->config.file_max && !v->stopped) {
+			v->stopped = true;
+			v->backing->stop_growth(v);
+			real = fcntl(v->real, F_DUPFD_CLOEXEC, 0);
+		}
 	}
 	pthread_mutex_unlock(&all->lock);
-	if (look.size > all->config.file_max / 8)
-		thread_watch(v, true);
-	if (look.size <= all->config.file_max || v->stopped || v->tail)
-		return;
-	v->backing->stop_growth(v);
-	pthread_mutex_lock(&all->lock);
-	v->stopped = true;
-	pthread_mutex_unlock(&all->lock);
-	vnode_report_fd(all, v->real, -EFBIG, "above memfd.max: it cannot grow any more while it is open");
+	if (real >= 0)
+		vnode_report_fd(all, real, -EFBIG, "above memfd.max: it cannot grow any more while it is open");
 }
 
 void thread_expect(struct vnodes *all)
@@ -110,23 +136,52 @@ void thread_expect(struct vnodes *all)
 		thread_kick(all);
 }
 
-/* One of those opened last that has become much longer, pinned. */
+/* One of those used last that has become too long, or else much longer, pinned. */
 static struct vnode *find_growing(struct vnodes *all)
 {
+	struct vnode *found = NULL;
 	struct vnode_look look;
 	unsigned n = 0;
 
 	VNODE_LOCKED(&all->lock);
-	for (struct vnode *v = all->newest; v && n < GLANCED; v = v->older, n++)
-		if (v->ready && v->writable && v->written && !v->tail && !v->error && v->backing->look(v, &look) == 0 &&
-		    changes_are_ahead(v, look.size)) {
-			v->pins++;
-			return v;
+	for (struct vnode *v = all->newest; v && n < GLANCED; v = v->older, n++) {
+		if (!v->ready || !v->writable || !v->written || v->backing->look(v, &look) < 0)
+			continue;
+		if (look.size > all->config.file_max && !v->stopped) {
+			found = v;
+			break;
 		}
-	return NULL;
+		if (!found && !v->tail && !v->error && changes_are_ahead(v, look.size))
+			found = v;
+	}
+	if (found)
+		found->pins++;
+	return found;
 }
 
-/* Who writes much does not wait for all of it at the end. */
+static bool is_unwatched(const struct vnode *v, const void *data)
+{
+	(void)data;
+	return v->writable && v->written && v->watch >= 0 && !v->watches_size && !v->stopped;
+}
+
+/* Nobody looks any more: the next write to any of them is told. */
+static void watch_growth(struct vnodes *all)
+{
+	_cleanup_free_ struct vnode **list = NULL;
+	int n = table_collect(all, is_unwatched, NULL, &list);
+
+	for (int i = 0; i < n; i++) {
+		if (pthread_mutex_trylock(&list[i]->lock) == 0) {
+			thread_watch(list[i], true);
+			check_size(list[i]);
+			pthread_mutex_unlock(&list[i]->lock);
+		}
+		vnode_unpin(list[i]);
+	}
+}
+
+/* Who writes much does not wait for all of it at the end, and not far beyond the limit. */
 static void glance(struct vnodes *all)
 {
 	struct vnode *v = find_growing(all);
@@ -134,15 +189,16 @@ static void glance(struct vnodes *all)
 
 	all->thread->next_glance = vnode_now() + GLANCE;
 	if (!v) {
-		atomic_fetch_sub(&all->thread->glances, 1);
+		if (atomic_fetch_sub(&all->thread->glances, 1) == 1)
+			watch_growth(all);
 		return;
 	}
 	atomic_store(&all->thread->glances, GLANCES);
+	check_size(v);
 	if (pthread_mutex_trylock(&v->lock) == 0) {
 		/* What fails here fails at the commit again. */
-		if (v->writable && v->backing->look(v, &look) == 0 && changes_write_ahead(v, look.size) == 0)
+		if (v->writable && !v->error && v->backing->look(v, &look) == 0 && changes_write_ahead(v, look.size) == 0)
 			(void)sync_file_range(v->real, 0, 0, SYNC_FILE_RANGE_WRITE);
-		check_size(v);
 		pthread_mutex_unlock(&v->lock);
 	}
 	vnode_unpin(v);
@@ -175,6 +231,36 @@ void thread_closed(struct vnode *v)
 		thread_kick(v->all);
 }
 
+/* The first write since nobody looked: from now on we do, and events of each one are not needed. */
+static void begin_to_look(struct vnode *v)
+{
+	struct vnodes *all = v->all;
+
+	check_size(v);
+	if (pthread_mutex_trylock(&v->lock) == 0) {
+		thread_watch(v, false);
+		pthread_mutex_unlock(&v->lock);
+	}
+	pthread_mutex_lock(&all->lock);
+	table_touch(v);
+	pthread_mutex_unlock(&all->lock);
+	atomic_store(&all->thread->glances, GLANCES);
+}
+
+/* Somebody, perhaps another scrim, opened the real file of V: it shall not find it locked if nobody here uses it. */
+static void answer_knock(struct vnode *v)
+{
+	/* Who has the lock is at work on it, or loads it. */
+	if (pthread_mutex_trylock(&v->lock) != 0)
+		return;
+	if (v->ready && !v->let_go && !v->backing->has_writers(v)) {
+		(void)commit_finish(v);
+		if (v->ready && !v->writable)
+			real_let_go(v);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
 /* Events of one read. */
 static void take_events(struct vnodes *all)
 {
@@ -184,7 +270,7 @@ static void take_events(struct vnodes *all)
 
 	for (ssize_t at = 0; at < n;) {
 		const struct inotify_event *event = (const void *)(bytes + at);
-		struct vnode *v, *grown = NULL;
+		struct vnode *v, *grows = NULL, *knocked = NULL;
 
 		at += (ssize_t)(sizeof(*event) + event->len);
 		if (event->mask & IN_Q_OVERFLOW) {
@@ -193,21 +279,27 @@ static void take_events(struct vnodes *all)
 		}
 		pthread_mutex_lock(&all->lock);
 		v = table_find_watch(all, event->wd);
+		if (event->mask & IN_OPEN)
+			knocked = table_find_knock(all, event->wd);
+		if (knocked)
+			knocked->pins++;
 		if (v && event->mask & IN_CLOSE_WRITE) {
 			v->written = true;
 			v->closed_tries = 0;
 			queue(v, vnode_now() + CLOSE_DELAY);
-		} else if (v && event->mask & IN_MODIFY) {
-			grown = v;
+		} else if (v && event->mask & IN_MODIFY && v->watches_size) {
+			grows = v;
 			v->pins++;
 		}
 		pthread_mutex_unlock(&all->lock);
-		if (grown) {
+		if (grows) {
 			growing = true;
-			pthread_mutex_lock(&grown->lock);
-			check_size(grown);
-			pthread_mutex_unlock(&grown->lock);
-			vnode_unpin(grown);
+			begin_to_look(grows);
+			vnode_unpin(grows);
+		}
+		if (knocked) {
+			answer_knock(knocked);
+			vnode_unpin(knocked);
 		}
 	}
 	if (!growing && n < (ssize_t)sizeof(bytes) / 2)
@@ -247,6 +339,7 @@ static void handle_closed(struct vnode *v)
 		pthread_mutex_unlock(&v->all->lock);
 	} else {
 		(void)commit(v, COMMIT_CLOSED, false);
+		commit_removed(v);
 	}
 	pthread_mutex_unlock(&v->lock);
 	vnode_unpin(v);
