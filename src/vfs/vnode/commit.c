@@ -176,9 +176,7 @@ static void end_writing(struct vnode *v)
 	real_downgrade(v);
 }
 
-/*
- * Nobody has it open: its content goes, with what is not in the store (which nobody could read), or which can be loaded again.
- */
+/* Nobody has it open: its content goes, with what is not in the store (which nobody could read), or which can be loaded again. */
 static void give_up(struct vnode *v)
 {
 	bool gone;
