@@ -19,6 +19,7 @@
 #include "vfs/proclink.h"
 #include "vfs/procmaps.h"
 #include "vfs/procstat.h"
+#include "vfs/proctexts.h"
 #include "vfs/state.h"
 
 /* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
@@ -175,6 +176,8 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		error = procstat_show(op, walk, &fd);
 	if (!error && S_ISREG(walk->stat.st_mode) && !wants_write(flags))
 		error = procmaps_show(op, walk, &fd);
+	if (!error && S_ISREG(walk->stat.st_mode) && !wants_write(flags))
+		error = proctexts_show(op, walk, &fd);
 	return error ? error : outcome_fd(out, &fd, flags & O_CLOEXEC);
 }
 

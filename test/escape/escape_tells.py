@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tells of a hidden file besides its path: executing it or by way of it, piecemeal listings, watches."""
 
-import glob
+import fcntl
 import json
 import os
 import shutil
+import socket
 import subprocess
 
 from escape_support import WITHOUT_CALLS, check, equal, fingerprint, main, run_parts, write
@@ -166,4 +167,57 @@ def watching(escape):
     equal(inside, {"fanotify": "EPERM", "fanotify of the mount": "EPERM", "dnotify": "EINVAL"}, "inside")
 
 
-main(lambda escape: run_parts(escape, {"execution": execution, "listing": listing, "not empty": not_empty, "watching": watching}))
+# --- texts of the kernel ---
+
+
+def socket_at(path):
+    end = socket.socket(socket.AF_UNIX)
+    end.bind(path)
+    end.listen(1)
+    return end
+
+
+def texts(escape):
+    """Somebody outside locks what is hidden, listens there, and (root) has a file system mounted on it."""
+    place = escape.places[0]
+    top = os.path.join(place.path, "k")
+    os.makedirs(top + "/secret dir/mount")
+    os.makedirs(top + "/open/mount")
+    ends = [socket_at(top + "/secret dir/listener"), socket_at(top + "/open/listener"), socket_at(top + "/secret.sock")]
+    files = [open(write(top + name, "x")) for name in ("/secret.lock", "/open/lock")]
+    for file in files:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    mounts = [top + "/secret dir/mount", top + "/open/mount"] if escape.uid == 0 else []
+    for path in mounts:
+        subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+    inodes = [f":{os.fstat(file.fileno()).st_ino} " for file in files]
+    command = [escape.python, escape.tool("tells.py"), "texts", top]
+    rules = [f'hide "{top}/secret dir"', f"hide {top}/secret.lock", "hide **/secret.soc?"]
+    try:
+        native, inside = rows(escape.native(command)), rows(escape.view(rules, command, mediated={"openat": 20}))
+    finally:
+        for path in mounts:
+            subprocess.run(["umount", path], check=True)
+    for end in ends + files:
+        end.close()
+    shutil.rmtree(top)
+    telling = set()
+    for name, lines in native.items():
+        told = [line for line in lines if top + "/secret" in line or inodes[0] in line]
+        shown = [line for line in lines if top + "/open/" in line or inodes[1] in line]
+        telling |= {name.split()[0]} if told else set()
+        got = inside.get(name)
+        if isinstance(lines, str) or not isinstance(got, list):
+            check(name.startswith("/proc/1/"), f"{name}: {lines} {got}")
+            continue
+        equal([line for line in got if "secret" in line or inodes[0] in line], [], f"{name}: tells of what is hidden")
+        # References to a socket may come and go.
+        equal([line.split()[-1] for line in got if top + "/open/" in line or inodes[1] in line],
+              [line.split()[-1] for line in shown], f"{name}: what is not hidden")
+    wanted = {"/proc/net/unix", "/proc/self/net/unix", "/proc/locks"}
+    if mounts:
+        wanted |= {"/proc/self/mountinfo", "/proc/self/mounts", "/proc/mounts", "/proc/self/mountstats", "/proc/thread-self/mounts"}
+    check(wanted <= telling, f"natively only these tell: {sorted(telling)}")
+
+
+main(lambda escape: run_parts(escape, {"execution": execution, "listing": listing, "not empty": not_empty, "watching": watching, "texts": texts}))
