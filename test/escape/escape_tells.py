@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from escape_support import WITHOUT_CALLS, check, equal, fingerprint, main, run_parts, write
+from escape_support import LIMIT, WITHOUT_CALLS, check, equal, fingerprint, main, run_parts, write
 
 
 def rows(result):
@@ -48,10 +48,10 @@ def executed(escape, place, kind, rule):
     command = [escape.python, escape.tool("tells.py"), "exec", top]
     if rule:
         before = fingerprint(path)
-        found = rows(escape.view(["hide " + rule.format(path=path)], command, mediated=EXEC_MEDIATED))
+        found = rows(escape.view(["hide " + rule.format(path=path)], command, mediated=EXEC_MEDIATED, timeout=4 * LIMIT))
         equal(fingerprint(path), before, f"what is hidden afterwards ({kind})")
     else:
-        found = rows(escape.native(command))
+        found = rows(escape.native(command, timeout=4 * LIMIT))
     equal(len(found), 30, f"{kind}, {rule}: answers")
     shutil.rmtree(top)
     return found

@@ -68,7 +68,7 @@ def run(argv, **environment):
     """Status, and what was written."""
 
     def start():
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, cwd=".",
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, cwd=".",
                               env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", **environment})
 
     done = said(start)
