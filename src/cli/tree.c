@@ -87,7 +87,7 @@ static void print_verdict(struct tree *tree, const struct tree_entry *entry, uns
 		const struct rule *decided = policy_rule(tree->policy, (uint32_t)rule);
 		printf("%s (%s ", tree->colour ? "\033[2m" : "", decided->verb);
 		print_safe(stdout, decided->pattern);
-		printf(")%s", tree->colour ? "\033[0m" : "");
+		printf("%s)%s", decided->create_private ? " create=private" : "", tree->colour ? "\033[0m" : "");
 	}
 }
 

@@ -434,6 +434,8 @@ def views(escape):
     equal(read(os.path.join(path, ".env")), REAL, "the real one")
     told = escape.native([escape.scrim, "explain", "-r", RULE, "/x/.env"]).stdout
     check("create=private" in told, f"explain: {told}")
+    told = escape.native([escape.scrim, "tree", "-r", RULE, path]).stdout
+    check(".env  hidden (hide /**/.env create=private)" in told, f"tree: {told}")
     wrong = escape.native([escape.scrim, "explain", "-r", "hide /x create=public", "/x"], expect=125)
     check("create=private" in wrong.stderr, wrong.stderr)
     wrong = escape.native([escape.scrim, "explain", "-r", "deny /x create=private", "/x"], expect=125)

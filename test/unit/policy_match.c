@@ -152,6 +152,9 @@ static void test_warnings(void **state)
 	assert_non_null(strstr(only_warning("hide ~/*\nshow ~/*/pub", text, sizeof(text)), "test.conf:2: show"));
 	assert_string_equal(only_warning("hide **/.env*\nshow **/.env.example", text, sizeof(text)), "");
 	assert_string_equal(only_warning("hide ~\nshow ~/p", text, sizeof(text)), "");
+	assert_non_null(strstr(only_warning("hide /dev create=private", text, sizeof(text)), "write /dev/** to hide only"));
+	assert_string_equal(only_warning("hide /dev create=private\nshow /dev/null", text, sizeof(text)), "");
+	assert_string_equal(only_warning("hide /dev/** create=private\nhide /dev/null create=private", text, sizeof(text)), "");
 	/* One for a line, and none where everything in the directory is meant. */
 	assert_non_null(strstr(only_warning("crypt ~/{a,b}.db files=only", text, sizeof(text)), "temporary and backup"));
 	assert_string_equal(only_warning("crypt ~/d/* files=only\ncrypt ~/e", text, sizeof(text)), "");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vfs/policy/glob.h"
@@ -104,6 +105,24 @@ static int check_files_only(struct policy *policy, const struct rule *rule)
 			   rule_place(rule->origin, rule->line, place, sizeof(place)), rule->pattern);
 }
 
+/* Directories cannot be private, so where one is hidden itself nothing can be made in it. */
+static int check_private(struct policy *policy, const struct rule *rule)
+{
+	struct verdict verdict;
+	struct stat stat;
+	char place[512];
+
+	if (!rule->create_private || !rule->literal || lstat(rule->canonical, &stat) < 0 || !S_ISDIR(stat.st_mode))
+		return 0;
+	policy_verdict(policy, rule->canonical, strlen(rule->canonical), &verdict);
+	if (verdict.visibility != VIS_HIDE || verdict.visibility_rule != (int32_t)rule->index)
+		return 0;
+	return policy_warn(policy,
+			   "%s: hide %s create=private hides a directory, in which nothing can be made then: write %s/** to hide "
+			   "only what is in it",
+			   rule_place(rule->origin, rule->line, place, sizeof(place)), rule->pattern, rule->pattern);
+}
+
 static int contradiction(const struct rule *mask, const struct rule *append, struct errmsg *msg)
 {
 	char text[1024], other[512];
@@ -156,6 +175,8 @@ int advise(struct policy *policy, struct errmsg *msg)
 			r = check_with(policy, rule);
 		if (r == 0)
 			r = check_files_only(policy, rule);
+		if (r == 0)
+			r = check_private(policy, rule);
 		if (r == 0 && discards)
 			r = check_discard(policy, rule, msg);
 	}
