@@ -105,14 +105,16 @@ static const struct kind *kind_of(const struct walk *walk)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		size_t len = strlen(kinds[i].base);
 
-		if (kinds[i].of_process == of_process && walk->path_len > len && walk->path[walk->path_len - len - 1] == '/' &&
-		    memcmp(walk->path + walk->path_len - len, kinds[i].base, len) == 0)
+		if (kinds[i].of_process != of_process || walk->path_len <= len)
+			continue;
+		const char *at = walk->path + walk->path_len - len;
+		if (at[-1] == '/' && memcmp(at, kinds[i].base, len) == 0)
 			return &kinds[i];
 	}
 	return NULL;
 }
 
-/* Octal numbers of seq_path() undone, repeated slashes and "." taken out, into TO. 0: not an absolute name, or too long. */
+/* Octal numbers of seq_path() undone, repeated slashes and "." taken out. 0: not an absolute name, or too long. */
 static size_t plain_name(const struct kind *kind, const struct line *name, char to[PATH_MAX])
 {
 	size_t len = 0;
@@ -123,8 +125,9 @@ static size_t plain_name(const struct kind *kind, const struct line *name, char 
 		unsigned char byte = (unsigned char)name->text[i];
 
 		if (kind->escaped && byte == '\\' && i + 3 < name->len) {
-			byte = (unsigned char)((name->text[i + 1] - '0') << 6 | (name->text[i + 2] - '0') << 3 | (name->text[i + 3] - '0'));
-			i += 3;
+			byte = 0;
+			for (int digit = 0; digit < 3; digit++)
+				byte = (unsigned char)(byte << 3 | ((name->text[++i] - '0') & 7));
 		}
 		bool dot = byte == '.' && len && to[len - 1] == '/' && (i + 1 == name->len || name->text[i + 1] == '/');
 		if (!dot && !(byte == '/' && len && to[len - 1] == '/'))
@@ -161,7 +164,8 @@ static bool is_hidden_lock(struct op *op, const struct line *line)
 		if (sscanf(text, "%x:%x:%lu", &major_number, &minor_number, &inode) != 3)
 			continue;
 		if (pins_any(op->view->pins))
-			pins_apply(op->view->pins, op->view->policy, makedev(major_number, minor_number), (ino_t)inode, &verdict);
+			pins_apply(op->view->pins, op->view->policy, makedev(major_number, minor_number), (ino_t)inode,
+				   &verdict);
 		break;
 	}
 	return verdict.visibility == VIS_HIDE;
