@@ -43,7 +43,8 @@ static void check_slot(const struct key_file *file, size_t i)
 	/* As it would be written, to the byte. */
 	key_line_format(file->id, slot, line);
 	require(strlen(line) <= slot->line_len && memcmp(line, file->text->data + slot->line, strlen(line)) == 0);
-	if (slot->kind == SLOT_KERNEL) {
+	require(slot->wide == file->wide && slot->kind != (file->wide ? SLOT_KERNEL : SLOT_KEYRING));
+	if (slot->kind == SLOT_KERNEL || slot->kind == SLOT_KEYRING) {
 		require(kernel_key_check(&slot->kernel, NULL) == 0);
 		return;
 	}
@@ -111,6 +112,16 @@ static void try_bare(const char *text, size_t len)
 		require(recovery_encode(bytes, again) == 0 && recovery_decode(again, strlen(again), back, NULL) == 0);
 		require(memcmp(bytes, back, KEK_SIZE) == 0);
 	}
+	/* That of a kernel key, in two parts. */
+	uint8_t all[KEK_WIDE], all_back[KEK_WIDE];
+	char parts[RECOVERY_WIDE];
+	bool wide = false;
+	int any = recovery_decode_any(text, len, all, &wide, NULL);
+	require(any == r || (r == -EINVAL && any == 0 && wide) || any == -EBADMSG);
+	if (any == 0 && wide) {
+		require(recovery_encode_wide(all, parts) == 0 && recovery_decode_any(parts, strlen(parts), all_back, &wide, NULL) == 0);
+		require(wide && memcmp(all, all_back, KEK_WIDE) == 0);
+	}
 }
 
 static void take(const uint8_t **data, size_t *size, void *bytes, size_t len)
@@ -132,7 +143,8 @@ static void try_slot(const uint8_t *data, size_t size)
 	BUFFER_ON_STACK(text, 2048);
 
 	take(&data, &size, &kind, 1);
-	slot.kind = kind & 1 ? SLOT_KERNEL : SLOT_PASSPHRASE;
+	slot.wide = kind & 2;
+	slot.kind = !(kind & 1) ? SLOT_PASSPHRASE : slot.wide ? SLOT_KEYRING : SLOT_KERNEL;
 	take(&data, &size, id, sizeof(id));
 	take(&data, &size, &slot.cost, sizeof(slot.cost));
 	take(&data, &size, slot.salt, sizeof(slot.salt));
@@ -141,7 +153,7 @@ static void try_slot(const uint8_t *data, size_t size)
 	take(&data, &size, slot.tag, sizeof(slot.tag));
 	take(&data, &size, slot.kernel.type, sizeof(slot.kernel.type) - 1);
 	take(&data, &size, slot.kernel.name, sizeof(slot.kernel.name) - 1);
-	require(key_file_start(id, kind, &text) == 0 && key_file_add(id, &slot, &text) == 0);
+	require((slot.wide ? key_file_start_wide : key_file_start)(id, kind, &text) == 0 && key_file_add(id, &slot, &text) == 0);
 	/* Names that are none of ours, as with a newline in them, make other lines of it. */
 	bool sound = slot.kind == SLOT_PASSPHRASE ? key_cost_check(&slot.cost, NULL) == 0
 						  : kernel_key_check(&slot.kernel, NULL) == 0;

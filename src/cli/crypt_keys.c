@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/cli.h"
 #include "crypt/keys/key_dir.h"
 #include "vfs/policy/internal.h"
 
@@ -135,22 +136,26 @@ static int open_key(struct crypt_keys *keys, const struct rule *rule, const stru
 	return 0;
 }
 
+/* Who computes for RULE: the one that it names, or who computes the same. */
 static int find_provider(const struct rule *rule, const struct kek *kek, const struct aead_provider **ret,
 			 struct errmsg *msg)
 {
 	const struct aead_provider *provider = aead_provider_find(rule->crypt_provider);
-	const char *reason = "there is no such provider";
+	const char *reason = NULL;
 	struct errmsg why = {0};
-	char id[KEK_ID_TEXT];
-	int r = provider ? provider->usable(&reason) : -ENOSYS;
+	char id[KEK_ID_TEXT], place[512];
+	const struct aead_provider *used = provider ? aead_provider_or_instead(provider, &reason) : NULL;
 
-	if (r < 0) {
+	if (used && reason)
+		cli_warn("%s: provider=%s cannot be used on this machine: %s; OpenSSL computes the same",
+			 rule_place(rule->origin, rule->line, place, sizeof(place)), provider->name, reason);
+	if (!used) {
 		kek_id_text(kek->id, id);
-		errmsg_set(&why, r, "provider=%s cannot be used on this machine: %s (for the key with the id %s)",
-			   provider ? provider->name : rule->crypt_provider, reason, id);
-		return blame(rule, &why, r, msg);
+		errmsg_set(&why, -EOPNOTSUPP, "provider=%s cannot be used on this machine: %s (for the key with the id %s)",
+			   provider ? provider->name : rule->crypt_provider, reason ? reason : "there is no such provider", id);
+		return blame(rule, &why, -EOPNOTSUPP, msg);
 	}
-	*ret = provider;
+	*ret = used;
 	return 0;
 }
 
@@ -190,6 +195,14 @@ int crypt_keys_open(const struct policy *policy, const struct key_options *optio
 	}
 	*ret = TAKE_PTR(keys);
 	return 0;
+}
+
+bool crypt_keys_have_kernel(const struct crypt_keys *keys)
+{
+	for (size_t i = 0; keys && i < keys->count; i++)
+		if (keys->opened[i].kek->wide)
+			return true;
+	return false;
 }
 
 const struct vnode_key *crypt_keys_all(const struct crypt_keys *keys)

@@ -22,6 +22,8 @@ int crypt_keys_check(const struct policy *policy, const struct key_options *opti
  */
 int crypt_keys_open(const struct policy *policy, const struct key_options *options, struct crypt_keys **ret,
 		    struct errmsg *msg);
+/* Is one of them a kernel key, which others of the user find in the keyrings? */
+bool crypt_keys_have_kernel(const struct crypt_keys *keys);
 /* One for each rule of the policy, by its index: for struct vnodes_config. */
 const struct vnode_key *crypt_keys_all(const struct crypt_keys *keys);
 /* Wipes them. Takes NULL, returns NULL. */

@@ -14,7 +14,8 @@
 #include "crypt/keys/key_dir.h"
 
 static const char usage[] =
-	"usage: scrim key new NAME [--passphrase|--raw|--kernel[=KEY]] [--no-recovery]\n"
+	"usage: scrim key new NAME [--passphrase|--raw] [--no-recovery]\n"
+	"       scrim key new NAME --kernel[=KEY]\n"
 	"       scrim key import NAME (--recovery [--echo] | FILE) [--passphrase|--raw|--kernel[=KEY]] [--id ID]\n"
 	"       scrim key list [--json]\n"
 	"       scrim key show NAME [--json]\n"
@@ -25,7 +26,7 @@ static const char usage[] =
 	"Keys for encrypted files. The recovery key that `new` prints is the key itself: keep it on paper.\n\n"
 	"  --passphrase       the key file is opened by a passphrase (the default)\n"
 	"  --raw              the key stands in its file as it is\n"
-	"  --kernel[=KEY]     the key file is opened by a key in the kernel's keyring: user:NAME or logon:NAME\n"
+	"  --kernel[=KEY]     new: the kernel keeps the key, as user:NAME or logon:NAME; of a key that there is: one there opens it\n"
 	"  --cost MEMORY[,N]  what a guess at the passphrase costs: as 256M, and N passes over it (measured by default)\n"
 	"  --no-recovery      print no recovery key\n"
 	"  --recovery         read the recovery key, from the terminal or standard input; --echo: show what is typed\n"

@@ -36,6 +36,21 @@ int key_recovery(const struct key_arguments *arguments);
 int key_append_slot(const struct key_arguments *arguments, enum slot_kind kind, const struct kek *kek, struct buffer *text,
 		    struct errmsg *msg);
 
+/* key_kernel.c: the line of a slot that says where the kernel has KEK, a kernel key, which is put there. */
+int key_append_keyring(const struct key_arguments *arguments, const struct kek *kek, struct buffer *text, struct errmsg *msg);
+
+/* Take away again what key_append_keyring() put into the kernel, if there is a reason. */
+void key_forget_keyring(const struct buffer *text);
+
+/*
+ * Is there a key file of this name for KEK, a kernel key, which the kernel has lost? Then it has it again, and 1 is returned; 0:
+ * there is no such file.
+ */
+int key_put_back(const struct key_arguments *arguments, const struct kek *kek, struct errmsg *msg);
+
+/* MSG says that the kernel has the key NAME and nobody else. -EOPNOTSUPP. */
+int key_is_kept(const char *name, struct errmsg *msg);
+
 /* Load and open the key that the arguments name. RET_SLOT may be NULL. */
 int key_load_and_open(const struct key_arguments *arguments, struct key_file **ret_file, struct kek **ret_kek,
 		      size_t *ret_slot, struct errmsg *msg);

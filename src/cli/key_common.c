@@ -44,6 +44,7 @@ static int append_passphrase(const struct key_arguments *a, const struct kek *ke
 	return r < 0 ? r : key_file_add(kek->id, &slot, text);
 }
 
+/* An ordinary key that one in the kernel opens. */
 static int append_kernel(const struct key_arguments *a, const struct kek *kek, struct buffer *text, struct errmsg *msg)
 {
 	struct kernel_key key;
@@ -71,11 +72,13 @@ static int append_kernel(const struct key_arguments *a, const struct kek *kek, s
 int key_append_slot(const struct key_arguments *a, enum slot_kind kind, const struct kek *kek, struct buffer *text,
 		    struct errmsg *msg)
 {
+	if (!kek->bytes)
+		return key_is_kept(a->name, msg);
 	switch (kind) {
 	case SLOT_RAW:
 		return key_file_add_raw(kek, text);
 	case SLOT_KERNEL:
-		return append_kernel(a, kek, text, msg);
+		return kek->wide ? key_append_keyring(a, kek, text, msg) : append_kernel(a, kek, text, msg);
 	default:
 		return append_passphrase(a, kek, text, msg);
 	}
@@ -97,16 +100,23 @@ int key_load_and_open(const struct key_arguments *a, struct key_file **ret_file,
 
 static int parse_recovery(const struct buffer *text, struct kek **ret_kek, struct errmsg *msg)
 {
-	uint8_t *bytes = secret_alloc(KEK_SIZE);
+	uint8_t *bytes = secret_alloc(KEK_WIDE);
+	bool wide;
 
 	if (!bytes)
 		return -ENOMEM;
-	int r = recovery_decode(text->data, text->len, bytes, msg);
+	int r = recovery_decode_any(text->data, text->len, bytes, &wide, msg);
 	if (r == 0)
-		r = kek_new(bytes, ret_kek);
-	secret_free(bytes, KEK_SIZE);
+		r = kek_new_sized(bytes, wide, ret_kek);
+	secret_free(bytes, KEK_WIDE);
 	/* A wrong key, not a damaged file. */
 	return r == -EBADMSG ? -ENOKEY : r;
+}
+
+/* That of a kernel key is two lines on paper and two when it is typed. */
+static bool is_first_half(const struct buffer *text)
+{
+	return text->len >= 2 && (text->data[0] == 'S' || text->data[0] == 's') && text->data[1] == '2' && text->len < RECOVERY_TEXT + RECOVERY_GROUP;
 }
 
 int key_read_recovery(const struct key_arguments *a, const uint8_t *id, struct kek **ret_kek, struct errmsg *msg)
@@ -129,6 +139,10 @@ int key_read_recovery(const struct key_arguments *a, const uint8_t *id, struct k
 
 		buffer_clear(text);
 		r = prompt_line(question, a->echo, text);
+		if (r == 0 && is_first_half(text)) {
+			buffer_append_str(text, "\n");
+			r = prompt_line("its second part (S3...): ", a->echo, text);
+		}
 		if (r < 0)
 			return errmsg_set(msg, r, "no recovery key: %s", strerror(-r));
 		r = parse_recovery(text, ret_kek, &why);
@@ -143,22 +157,26 @@ int key_read_recovery(const struct key_arguments *a, const uint8_t *id, struct k
 int key_print_recovery(const char *name, const struct kek *kek, struct errmsg *msg)
 {
 	_cleanup_(cleanup_secret_text) struct buffer *text = secret_text_new(1024);
-	char *recovery = secret_alloc(RECOVERY_TEXT), id[KEK_ID_TEXT], head[256];
+	char *recovery, id[KEK_ID_TEXT], head[256];
 
+	if (!kek->bytes)
+		return key_is_kept(name, msg);
+	recovery = secret_alloc(RECOVERY_WIDE);
 	if (!text || !recovery) {
-		secret_free(recovery, RECOVERY_TEXT);
+		secret_free(recovery, RECOVERY_WIDE);
 		return -ENOMEM;
 	}
 	kek_id_text(kek->id, id);
 	snprintf(head, sizeof(head), "# Recovery key of %s, id %s. Whoever has it has the key.\n"
 				     "# It brings the key back: scrim key import %s --recovery\n", name, id, name);
-	int r = recovery_encode(kek->bytes, recovery);
-	/* Two lines of six groups. */
-	recovery[RECOVERY_TEXT / 2 - 1] = '\n';
+	int r = kek->wide ? recovery_encode_wide(kek->bytes, recovery) : recovery_encode(kek->bytes, recovery);
+	/* Two lines of six groups for each part. */
+	for (size_t i = RECOVERY_TEXT / 2; r == 0 && i < (kek->wide ? RECOVERY_WIDE : RECOVERY_TEXT); i += RECOVERY_TEXT / 2)
+		recovery[i - 1] = '\n';
 	buffer_append_str(text, head);
 	buffer_append_str(text, recovery);
 	buffer_append_str(text, "\n");
-	secret_free(recovery, RECOVERY_TEXT);
+	secret_free(recovery, RECOVERY_WIDE);
 	if (r == 0)
 		r = secret_text_write(STDOUT_FILENO, text);
 	return r < 0 ? errmsg_set(msg, r, "the recovery key could not be printed: %s (scrim key recovery %s)", strerror(-r), name) : 0;

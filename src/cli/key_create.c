@@ -85,10 +85,15 @@ static int create_for(const struct key_arguments *a, const struct place *place, 
 
 	if (!text)
 		return -ENOMEM;
-	r = key_file_start(kek->id, time(NULL), text);
+	r = kek->wide ? key_file_start_wide(kek->id, time(NULL), text) : key_file_start(kek->id, time(NULL), text);
 	if (r == 0)
 		r = key_append_slot(a, a->kind, kek, text, msg);
-	return r < 0 ? r : create(a, place, text, kek->id, msg);
+	if (r < 0)
+		return r;
+	r = create(a, place, text, kek->id, msg);
+	if (r < 0)
+		key_forget_keyring(text);
+	return r;
 }
 
 /* A passphrase that is read, not typed, is the new one here: there is no old one. */
@@ -109,22 +114,22 @@ static int make_new(const struct key_arguments *arguments, struct errmsg *msg)
 	if (r == 0)
 		r = check_is_new(&a, NULL, msg);
 	if (r == 0)
-		r = kek_new_random(&kek);
+		r = kek_new_sized(NULL, a.kind == SLOT_KERNEL, &kek);
 	if (r == 0)
 		r = create_for(&a, &place, kek, msg);
 	if (r < 0)
 		return r;
-	if (!a.no_recovery)
-		return key_print_recovery(a.name, kek, msg);
-	if (a.kind == SLOT_KERNEL)
-		cli_warn("nothing opens what is encrypted for %s once the kernel has lost its key (scrim key recovery %s)", a.name, a.name);
-	return 0;
+	return a.no_recovery ? 0 : key_print_recovery(a.name, kek, msg);
 }
 
 int key_new(const struct key_arguments *arguments)
 {
 	struct errmsg msg = {0};
 
+	if (arguments->kind == SLOT_KERNEL && arguments->no_recovery) {
+		cli_error("a key that the kernel keeps is gone when the machine is started anew: its recovery key is always printed");
+		return EXIT_USAGE;
+	}
 	return key_finish(make_new(arguments, &msg), &msg);
 }
 
@@ -155,6 +160,11 @@ static int import_kek(const struct key_arguments *arguments, const struct place 
 	int r = check_expected(&a, kek->id, msg);
 
 	passfile_is_new(&a);
+	if (r == 0 && kek->wide && a.kind == SLOT_KERNEL) {
+		r = key_put_back(&a, kek, msg);
+		if (r > 0)
+			return 0;
+	}
 	if (r == 0)
 		r = check_is_new(&a, kek->id, msg);
 	return r < 0 ? r : create_for(&a, place, kek, msg);

@@ -50,10 +50,20 @@ struct key_source {
 	struct errmsg *msg;
 };
 
+/* FILE, which people know as NAME. */
+static int open_slots(const struct key_source *source, const struct key_file *file, const char *name, struct kek **ret_kek)
+{
+	const struct key_asker asker = passphrase_asker(source->options);
+	int r = key_file_open(file, name, &asker, ret_kek, NULL, source->msg);
+
+	if (r == 0 && (*ret_kek)->why)
+		cli_warn("key %s: the kernel does not compute with it, so that it is read into this process: %s", name, (*ret_kek)->why);
+	return r;
+}
+
 /* A key of TEXT, which came from WHERE: a key file or the bare key. */
 static int open_text(const struct key_source *source, const char *where, const struct buffer *text, struct kek **ret_kek)
 {
-	const struct key_asker asker = passphrase_asker(source->options);
 	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
 	struct errmsg why = {0};
 	int r;
@@ -61,7 +71,7 @@ static int open_text(const struct key_source *source, const char *where, const s
 	if (key_file_is_meant(text->data, text->len)) {
 		r = key_file_parse(text->data, text->len, &file, &why);
 		if (r == 0)
-			return key_file_open(file, where, &asker, ret_kek, NULL, source->msg);
+			return open_slots(source, file, where, ret_kek);
 	} else {
 		r = key_material_parse(text->data, text->len, ret_kek, &why);
 	}
@@ -157,7 +167,6 @@ int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *
 
 static int open_name(const struct key_source *source, const char *name, struct kek **ret_kek)
 {
-	const struct key_asker asker = passphrase_asker(source->options);
 	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
 	struct errmsg why = {0};
 	int r = keys_load_file(name, &file, &why);
@@ -170,7 +179,7 @@ static int open_name(const struct key_source *source, const char *name, struct k
 	}
 	if (r < 0)
 		return errmsg_set(source->msg, r, "%s", why.text);
-	return key_file_open(file, name, &asker, ret_kek, NULL, source->msg);
+	return open_slots(source, file, name, ret_kek);
 }
 
 /* KEK becomes one of KEYS, or is released. */

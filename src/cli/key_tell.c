@@ -23,7 +23,7 @@ static json_t *slot_json(const struct key_file *file, size_t i)
 		json_object_set_new(value, "function", json_string("argon2id"));
 		json_object_set_new(value, "memory_kib", json_integer(slot->cost.memory));
 		json_object_set_new(value, "passes", json_integer(slot->cost.passes));
-	} else if (slot->kind == SLOT_KERNEL) {
+	} else if (slot->kind == SLOT_KERNEL || slot->kind == SLOT_KEYRING) {
 		json_object_set_new(value, "type", json_string(slot->kernel.type));
 		json_object_set_new(value, "name", json_string(slot->kernel.name));
 	}
@@ -119,7 +119,7 @@ static void print_slot(const struct key_file *file, size_t i)
 	printf("slot %zu   %s", i + 1, slot_kind_name(slot->kind));
 	if (slot->kind == SLOT_PASSPHRASE)
 		printf(", Argon2id, %u KiB, %u pass%s", slot->cost.memory, slot->cost.passes, slot->cost.passes == 1 ? "" : "es");
-	else if (slot->kind == SLOT_KERNEL)
+	else if (slot->kind == SLOT_KERNEL || slot->kind == SLOT_KEYRING)
 		printf(", %s:%s", slot->kernel.type, slot->kernel.name);
 	putchar('\n');
 }
@@ -155,7 +155,9 @@ static int write_export(const struct key_arguments *a, const struct kek *kek, st
 
 	if (!text)
 		return -ENOMEM;
-	int r = key_file_start(kek->id, time(NULL), text);
+	if (!kek->bytes)
+		return key_is_kept(a->name, msg);
+	int r = kek->wide ? key_file_start_wide(kek->id, time(NULL), text) : key_file_start(kek->id, time(NULL), text);
 	if (r == 0)
 		r = key_file_add_raw(kek, text);
 	if (r == 0 && !a->output) {

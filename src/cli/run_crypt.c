@@ -97,6 +97,7 @@ static int open_keys(void *data, struct supervisor_config *config, struct errmsg
 		.strict_freshness = settings.strict_freshness,
 	};
 	config->vnodes = &crypt->vnodes;
+	config->launch.fresh_keyring = crypt_keys_have_kernel(crypt->keys);
 	return 0;
 }
 

@@ -162,13 +162,16 @@ int store_command_start(struct store_command *c)
 		cli_error("there is no provider '%s'", c->provider);
 		return 1;
 	}
-	if (provider->usable(&why) < 0) {
+	const struct aead_provider *used = aead_provider_or_instead(provider, &why);
+	if (used && why)
+		cli_warn("the provider %s cannot be used here: %s; OpenSSL computes the same", provider->name, why);
+	if (!used) {
 		cli_error("the provider %s cannot be used here: %s%s", provider->name, why ? why : "no reason known",
 			  why_no_memory(-ENOMEM));
 		c->status = EXIT_FAILED;
 		return 1;
 	}
-	c->files.provider = provider;
+	c->files.provider = used;
 	if (crew_new(processors(), &c->files.crew) < 0)
 		c->files.crew = NULL; /* slower, no more */
 	c->files.keys = store_command_keys;

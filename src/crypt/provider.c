@@ -25,3 +25,15 @@ const struct aead_provider *aead_provider_find(const char *name)
 			return providers[i];
 	return NULL;
 }
+
+const struct aead_provider *aead_provider_or_instead(const struct aead_provider *p, const char **ret_why)
+{
+	const char *why = NULL, *other;
+
+	if (p->usable(&why) == 0) {
+		*ret_why = NULL;
+		return p;
+	}
+	*ret_why = why;
+	return p == &aead_afalg && aead_openssl.usable(&other) == 0 ? &aead_openssl : NULL;
+}

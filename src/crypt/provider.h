@@ -37,10 +37,19 @@ struct aead_provider {
 
 extern const struct aead_provider aead_openssl;
 extern const struct aead_provider aead_sodium;
-extern const struct aead_provider aead_afalg; /* at most 64 KiB with associated data and tag: -EMSGSIZE */
+extern const struct aead_provider aead_afalg;
+
+/* How many messages the kernel has computed for aead_afalg in this process, and how many OpenSSL in its stead. */
+void aead_afalg_counts(uint64_t *ret_by_kernel, uint64_t *ret_by_openssl);
 
 /* The provider called NAME, or NULL. NAME NULL: the default one. */
 const struct aead_provider *aead_provider_find(const char *name);
+
+/*
+ * The provider to be used where P is asked for: P, or, since all make the same bytes and nobody's data is to wait for AF_ALG,
+ * OpenSSL where P is afalg and cannot be used. *RET_WHY then says why; else it is NULL. NULL: P cannot be used, and why.
+ */
+const struct aead_provider *aead_provider_or_instead(const struct aead_provider *p, const char **ret_why);
 
 /* The Ith provider of the table, in the order of preference, or NULL behind the last. */
 const struct aead_provider *aead_provider_at(size_t i);

@@ -1,184 +1,149 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AES-256-GCM by the kernel, through libkcapi and AF_ALG sockets: a third opinion on the same bytes, and slow. A key is set on
- * the socket that was bound, and that is refused (EBUSY, crypto/af_alg.c) while an accepted one is open; XAES has another key
- * for each message, so that each message gets a handle of its own.
+ * AES-256-GCM by the kernel, through AF_ALG: a third opinion on the same bytes, and slow. A key is set on the socket that was
+ * bound, and that is refused (EBUSY, crypto/af_alg.c) while an accepted one is open; XAES has another key for each message, so
+ * that each message accepts one. (libkcapi has a handle for both, so that it would open, bind and ask by netlink for each
+ * message.) What the kernel does not do, for whatever reason, OpenSSL does: nobody's data waits for AF_ALG.
  */
 #include <errno.h>
-#include <string.h>
-
-#include "crypt/provider.h"
-
-#ifdef SCRIM_HAVE_KCAPI
-#include <kcapi.h>
 #include <linux/if_alg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "crypt/alg_socket.h"
+#include "crypt/provider.h"
 
-/* What libkcapi takes at once: 16 pages (crypto/if_alg.h, ALG_MAX_PAGES), associated data and tag included. */
-#define MOST (16 * 4096)
+#define AAD_MOST 1024 /* the store's is 465 at most */
 
-static int afalg_usable(const char **ret_why)
+struct afalg {
+	int fd;	       /* bound to gcm(aes) */
+	void *openssl; /* a context of aead_openssl; made when first needed */
+	uint8_t aad[AAD_MOST];
+};
+
+static atomic_ullong by_kernel, by_openssl;
+
+void aead_afalg_counts(uint64_t *ret_by_kernel, uint64_t *ret_by_openssl)
 {
-	static const struct sockaddr_alg gcm = {.salg_family = AF_ALG, .salg_type = "aead", .salg_name = "gcm(aes)"};
-	_cleanup_close_ int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct kcapi_handle *handle;
+	*ret_by_kernel = atomic_load(&by_kernel);
+	*ret_by_openssl = atomic_load(&by_openssl);
+}
 
-	if (fd < 0) {
-		*ret_why = errno == EAFNOSUPPORT ? "the kernel has no AF_ALG (CONFIG_CRYPTO_USER_API_AEAD), or this process may not use it" :
-						   "a socket of AF_ALG is refused";
+static int open_gcm(int *ret_fd, const char **ret_why)
+{
+	_cleanup_close_ int fd = -EBADF;
+	enum alg_lack lack = ALG_NO_REQUEST;
+	int r = alg_open("aead", "gcm(aes)", &fd, &lack);
+
+	if (r == 0 && setsockopt(fd, SOL_ALG, ALG_SET_AEAD_AUTHSIZE, NULL, AEAD_TAG_SIZE) < 0)
+		r = -errno;
+	if (r < 0) {
+		*ret_why = alg_lack_text(lack);
 		return -EOPNOTSUPP;
 	}
-	if (bind(fd, (const struct sockaddr *)&gcm, sizeof(gcm)) < 0) {
-		*ret_why = "the kernel's AF_ALG offers no gcm(aes) to this process (CONFIG_CRYPTO_USER_API_AEAD, CONFIG_CRYPTO_GCM, "
-			   "sysctl crypto.af_alg_restrict)";
-		return -EOPNOTSUPP;
-	}
-	kcapi_set_verbosity(KCAPI_LOG_NONE);
-	if (kcapi_aead_init(&handle, "gcm(aes)", 0) < 0) {
-		*ret_why = "libkcapi cannot use the kernel's gcm(aes) (CONFIG_CRYPTO_USER)";
-		return -EOPNOTSUPP;
-	}
-	kcapi_aead_destroy(handle);
+	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
-/* Associated data, text and tag stand in one piece on either way. */
-struct afalg {
-	uint8_t in[MOST], out[MOST];
-};
+static int afalg_usable(const char **ret_why)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	return open_gcm(&fd, ret_why);
+}
 
 static int afalg_make(void **ret_context)
 {
+	struct afalg *a = malloc(sizeof(*a));
 	const char *why;
-	int r = afalg_usable(&why);
-	struct afalg *a;
+	int r;
 
-	if (r < 0)
-		return r;
-	a = malloc(sizeof(*a));
 	if (!a)
 		return -ENOMEM;
+	a->openssl = NULL;
+	r = open_gcm(&a->fd, &why);
+	if (r < 0) {
+		free(a);
+		return r;
+	}
 	*ret_context = a;
 	return 0;
 }
 
 static void afalg_drop(void *context)
 {
-	free(context);
+	struct afalg *a = context;
+
+	safe_close(a->fd);
+	if (a->openssl)
+		aead_openssl.drop(a->openssl);
+	free(a);
 }
 
-static int keyed(const uint8_t *key, size_t aad_len, struct kcapi_handle **ret_handle)
+/* As alg_ask(); what is authenticated comes back in front of the result. */
+static ssize_t ask(struct afalg *a, uint32_t op, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
-	struct kcapi_handle *handle;
-	int r = kcapi_aead_init(&handle, "gcm(aes)", 0);
+	uint8_t nothing;
+	bool seal = op == ALG_OP_ENCRYPT;
+	struct iovec in[] = {{(void *)(uintptr_t)m->aad, m->aad_len}, {(void *)(uintptr_t)m->in, m->len}, {m->tag, AEAD_TAG_SIZE}};
+	/* Nothing to be written is refused; one byte of room is not. */
+	struct iovec out[] = {{a->aad, m->aad_len}, {m->out, m->len}, {seal ? m->tag : &nothing, seal ? AEAD_TAG_SIZE : 1}};
+	bool spare = !seal && m->aad_len + m->len == 0;
+	const struct alg_request request = {
+		.op = op, .iv = nonce, .iv_len = AEAD_NONCE_SIZE, .assoc_len = (uint32_t)m->aad_len,
+		.in = in, .in_count = seal ? 2 : 3, .in_len = m->aad_len + m->len + (seal ? 0 : AEAD_TAG_SIZE),
+		.out = out, .out_count = seal || spare ? 3 : 2,
+	};
 
-	if (r < 0)
-		return r;
-	r = kcapi_aead_setkey(handle, key, AEAD_KEY_SIZE);
-	if (r == 0)
-		r = kcapi_aead_settaglen(handle, AEAD_TAG_SIZE);
-	if (r < 0) {
-		kcapi_aead_destroy(handle);
-		return r;
-	}
-	kcapi_aead_setassoclen(handle, aad_len);
-	*ret_handle = handle;
-	return 0;
-}
-
-/* What a message authenticates and what is computed on, one behind the other, and a handle with its key. */
-static int take_in(struct afalg *a, const uint8_t *key, const struct aead_message *m, struct kcapi_handle **ret_handle)
-{
-	int r;
-
-	if (m->len > MOST || m->aad_len > MOST || m->aad_len + m->len + AEAD_TAG_SIZE > MOST)
+	if (m->aad_len > AAD_MOST)
 		return -EMSGSIZE;
-	r = keyed(key, m->aad_len, ret_handle);
-	if (r < 0)
-		return r;
-	memcpy(a->in, m->aad, m->aad_len);
-	memcpy(a->in + m->aad_len, m->in, m->len);
-	return 0;
+	if (setsockopt(a->fd, SOL_ALG, ALG_SET_KEY, key, AEAD_KEY_SIZE) < 0)
+		return -errno;
+	ssize_t n = alg_ask(a->fd, &request);
+	if (n >= 0 && n != (ssize_t)(m->aad_len + m->len + (seal ? AEAD_TAG_SIZE : 0)))
+		return -EIO;
+	if (n >= 0)
+		atomic_fetch_add_explicit(&by_kernel, 1, memory_order_relaxed);
+	return n;
+}
+
+/* The kernel has not done it: OpenSSL does. */
+static int instead(struct afalg *a)
+{
+	atomic_fetch_add_explicit(&by_openssl, 1, memory_order_relaxed);
+	return a->openssl ? 0 : aead_openssl.make(&a->openssl);
 }
 
 static int afalg_seal(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
 	struct afalg *a = context;
-	size_t head = m->aad_len, all = head + m->len;
-	struct kcapi_handle *handle;
-	ssize_t n;
-	int r = take_in(a, key, m, &handle);
 
-	if (r < 0)
-		return r;
-	n = kcapi_aead_encrypt(handle, a->in, all, nonce, a->out, all + AEAD_TAG_SIZE, KCAPI_ACCESS_SENDMSG);
-	kcapi_aead_destroy(handle);
-	if (n != (ssize_t)(all + AEAD_TAG_SIZE))
-		return n < 0 ? (int)n : -EIO;
-	memcpy(m->out, a->out + head, m->len);
-	memcpy(m->tag, a->out + all, AEAD_TAG_SIZE);
-	return 0;
+	if (ask(a, ALG_OP_ENCRYPT, key, nonce, m) >= 0)
+		return 0;
+	int r = instead(a);
+	return r < 0 ? r : aead_openssl.seal(a->openssl, key, nonce, m);
 }
 
 static int afalg_open(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
 	struct afalg *a = context;
-	size_t head = m->aad_len, all = head + m->len;
-	struct kcapi_handle *handle;
-	ssize_t n;
-	int r = take_in(a, key, m, &handle);
+	ssize_t n = ask(a, ALG_OP_DECRYPT, key, nonce, m);
 
-	if (r < 0)
-		return r;
-	memcpy(a->in + all, m->tag, AEAD_TAG_SIZE);
-	/* Nothing to be written is refused; one byte of room is not. */
-	n = kcapi_aead_decrypt(handle, a->in, all + AEAD_TAG_SIZE, nonce, a->out, all > 0 ? all : 1, KCAPI_ACCESS_SENDMSG);
-	kcapi_aead_destroy(handle);
-	if (n < 0 || n > (ssize_t)all) {
+	if (n >= 0)
+		return 0;
+	if (n == -EBADMSG) {
 		if (m->len > 0)
 			memset(m->out, 0, m->len);
-		return n < 0 ? (int)n : -EIO;
+		return -EBADMSG;
 	}
-	if (m->len > 0)
-		memcpy(m->out, a->out + head, m->len);
-	return 0;
+	int r = instead(a);
+	return r < 0 ? r : aead_openssl.open(a->openssl, key, nonce, m);
 }
-
-#else
-
-static int afalg_usable(const char **ret_why)
-{
-	*ret_why = "scrim was built without libkcapi";
-	return -EOPNOTSUPP;
-}
-
-static int afalg_make(void **ret_context)
-{
-	(void)ret_context;
-	return -EOPNOTSUPP;
-}
-
-static void afalg_drop(void *context)
-{
-	(void)context;
-}
-
-static int afalg_seal(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
-{
-	(void)context, (void)key, (void)nonce, (void)m;
-	return -EOPNOTSUPP;
-}
-
-static int afalg_open(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
-{
-	return afalg_seal(context, key, nonce, m);
-}
-
-#endif
 
 const struct aead_provider aead_afalg = {
 	.name = "afalg",

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -86,6 +87,17 @@ static int take_own_table(const struct launch_parts *parts)
 	return close_between((unsigned)from, ~0u, 0);
 }
 
+/*
+ * keyrings(7): what the user's session and, by way of it, the user keyring have is no longer found by calls that look for keys in
+ * the command's name. Where keyctl(2) is taken away nobody can.
+ */
+static int take_fresh_keyring(void)
+{
+	long r = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+
+	return r < 0 && errno != ENOSYS && errno != EPERM ? -errno : 0;
+}
+
 /* Held until the workers serve. The end of the pipe means that the launch was given up. */
 static void wait_for_go(int fd)
 {
@@ -132,6 +144,9 @@ _Noreturn void command_run(const struct launch_parts *parts)
 	signal_state_restore(config->original_signals ? config->original_signals : &defaults);
 	if (config->subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	r = config->fresh_keyring ? take_fresh_keyring() : 0;
+	if (r < 0)
+		fail(parts, r, "cannot give the command a session keyring of its own");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail(parts, -errno, "cannot set no_new_privs");
 

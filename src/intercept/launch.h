@@ -37,6 +37,7 @@ struct launch_config {
 	bool kill_on_exit;   /* when the command ends, kill what is left of the view */
 	bool die_with_front; /* when the front process dies before the command, kill all of the view */
 	bool subreaper;	     /* the command is one, as whoever executed scrim was (prctl(2), PR_SET_CHILD_SUBREAPER) */
+	bool fresh_keyring;  /* the command gets a session keyring of its own: what opens a key of this run is not in it */
 	bool commits;	     /* something is to be done once the command has ended: see `exited` of struct launch */
 	bool proven; /* prove that the command can be served (filter_prove()): false only in tests with another filter */
 	const struct guard *guard;

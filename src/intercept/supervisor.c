@@ -15,6 +15,7 @@
 
 
 #include "base/cleanup.h"
+#include "crypt/provider.h"
 #include "intercept/crypt_note.h"
 #include "intercept/ending.h"
 #include "intercept/filter/filter.h"
@@ -67,7 +68,10 @@ static int write_stats(const char *path, const struct workers *workers, struct s
 	fputs("\n },\n \"steer\": {", out);
 	for (size_t i = 0; i < ARRAY_LEN(steered); i++)
 		fprintf(out, "%s\n  \"%s\": %llu", i ? "," : "", steered[i].name, (unsigned long long)steered[i].value);
-	fputs("\n }\n}\n", out);
+	uint64_t by_kernel, by_openssl;
+	aead_afalg_counts(&by_kernel, &by_openssl);
+	fprintf(out, "\n },\n \"afalg\": {\"kernel\": %llu, \"openssl\": %llu}\n}\n", (unsigned long long)by_kernel,
+		(unsigned long long)by_openssl);
 	return fclose(out) == 0 ? 0 : -EIO;
 }
 

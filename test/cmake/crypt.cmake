@@ -34,8 +34,7 @@ scrim_unit(store_lock LINK scrim_crypt)
 scrim_unit(freshness LINK scrim_crypt)
 set_tests_properties(unit.store_model PROPERTIES LABELS "unit;tsan")
 scrim_unit(crypt_vectors LINK scrim_crypt)
-target_compile_definitions(unit_crypt_vectors PRIVATE SCRIM_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data"
-  $<$<BOOL:${KCAPI_FOUND}>:SCRIM_HAVE_KCAPI>)
+target_compile_definitions(unit_crypt_vectors PRIVATE SCRIM_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data")
 # Sanitizers keep copies of their own and map half of the address space.
 if(NOT SCRIM_SANITIZE)
   scrim_unit(crypt_core LINK scrim_crypt)

@@ -524,7 +524,7 @@ def test_list_and_show():
         _, err = home.run(*words, "nope", status=12)
         assert "there is no key nope" in err, (words, err)
     # A newer version is not damage, and is said.
-    home.file(".config/scrim/keys/bad.key", "scrim-key 2\n")
+    home.file(".config/scrim/keys/bad.key", "scrim-key 3\n")
     _, err = home.run("show", "bad", status=1)
     assert "newer" in err
     os.chmod(home.keys, 0o770)
@@ -582,38 +582,122 @@ def test_nowhere():
     home.run("new", "a", "--raw", status=1)
 
 
-def test_kernel():
-    home = Home()
-    name = f"scrim:test-{os.getpid()}"
+def kernel_has_keys(home, name):
+    """A kernel key "work" of that name of type user, or False: a container without the kernel's keys."""
     done = subprocess.run([SCRIM, "key", "new", "work", f"--kernel=user:{name}"], env=home.environment, timeout=DEADLINE,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        # A container without the kernel's keys.
+        assert b"the kernel's keys" in done.stderr, done
+        return None
+    assert b"gone when the machine" in done.stderr
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def test_kernel_slot():
+    """An ordinary key that one in the kernel opens."""
+    home = Home()
+    name = f"scrim:slot-{os.getpid()}"
+    home.run("new", "work", "--raw")
+    recovery = home.run("recovery", "work")[0]
+    done = subprocess.run([SCRIM, "key", "passwd", "work", "--add", f"--kernel={name}"], env=home.environment, timeout=DEADLINE,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
         assert b"the kernel's keys" in done.stderr, done
         return
-    assert b"gone when the machine" in done.stderr
-    assert recovery_in(home.run("recovery", "work")[0]) == recovery_in(done.stdout.decode())
-    # The same key of the kernel for another key; that of a new machine is none.
-    _, err = home.run("new", "second", f"--kernel={name}", "--no-recovery")
-    assert "made the kernel's key" not in err and "warning" in err
+    home.run("passwd", "work", "--remove=1")
     text = open(f"{home.keys}/work.key").read()
-    assert f"type=user name={name} " in text and "S1" not in text
+    assert f"slot kernel aes-256-xts type=user name={name} " in text and "S1" not in text
+    assert home.run("recovery", "work")[0] == recovery
+    # The same key of the kernel for another key; that of a new machine is none.
+    _, err = home.run("import", "second", home.golden("raw.key"), f"--kernel={name}")
+    assert "made the kernel's key" not in err
     home.run("import", "gone", home.golden("kernel.key"))
     _, err = home.run("recovery", "gone", status=12)
     assert "user:scrim:golden" in err and GOLDEN_ID not in recovery_in(err)
-    # What the kernel would have to compute with: it does, or says what it lacks, and leaves nothing behind.
+    home.run("passwd", "work", "--add", "--kernel=ring:x y", status=1)
+    forget_kernel_key(name)
+    home.run("recovery", "work", status=12)
+
+
+def test_kernel_key():
+    """A key that the kernel has and the key file has not: what is encrypted for it, on this machine and on another."""
+    home, other = Home(), Home()
+    name = f"scrim:test-{os.getpid()}"
+    _, err = home.run("new", "work", "--kernel", "--no-recovery", status=2)
+    assert "always printed" in err and not os.path.exists(home.keys)
+    made = kernel_has_keys(home, name)
+    if not made:
+        return
+    kept = "reads user:" not in made[1]  # the kernel computes with it, so that nobody reads it
+    recovery = [line for line in made[0].splitlines() if not line.startswith("#")]
+    assert len(recovery) == 4 and recovery[0].startswith("S2") and recovery[2].startswith("S3"), recovery
+    text = open(f"{home.keys}/work.key").read()
+    assert "\nscrim-key 2\n" in text and f"\nslot keyring aes-256-xts type=user name={name} sum=" in text
+    assert "salt=" not in text and "key=" not in text and "S2" not in text
+    shown = json.loads(home.run("show", "work", "--json")[0])
+    assert shown["slots"] == [{"slot": 1, "kind": "keyring", "type": "user", "name": name}], shown
+    if kept:
+        for words in ["recovery", "work"], ["export", "work"], ["passwd", "work", "--add", "--raw"]:
+            assert "nobody else" in home.run(*words, status=1)[1], words
+    # A second of that name would lose the first.
+    _, err = home.run("new", "second", f"--kernel={name}", status=1)
+    assert "already" in err and not os.path.exists(f"{home.keys}/second.key")
+    path = home.file("letter", "dear all\n")
+    _, err = scrim(home, "encrypt", "--key", "work", path)
+    assert kept != ("read into this process" in err), err
+    info = scrim(home, "info", path)[0].decode()
+    assert f"{shown['id']} (kernel)" in info, info
+    assert scrim(home, "cat", "--key", "work", path)[0] == b"dear all\n"
+    # The recovery key opens it where there is no kernel key: OpenSSL computes the same.
+    other.run("import", "paper", "--recovery", "--raw", stdin=made[0])
+    assert other.id_of("paper") == shown["id"]
+    assert scrim(other, "cat", "--key", "paper", path)[0] == b"dear all\n"
+    out, _ = other.run("recovery", "paper")
+    assert [line for line in out.splitlines() if not line.startswith("#")] == recovery
+    # And what is written there is read here.
+    back = other.file("back", "dear you\n")
+    scrim(other, "encrypt", "--key", "paper", back)
+    assert scrim(home, "cat", "--key", "work", back)[0] == b"dear you\n"
+    # The machine was started anew: the kernel has lost it, and gets it back.
+    forget_kernel_key(name)
+    _, err = scrim(home, "cat", "--key", "work", path, status=12)
+    assert f"user:{name}" in err and "recovery key" in err, err
+    home.run("import", "work", "--recovery", "--kernel", "--id", GOLDEN_ID, stdin=made[0], status=12)
+    assert find_kernel_key(name) < 0
+    home.run("import", "work", "--recovery", "--kernel", stdin=made[0])
+    assert scrim(home, "cat", "--key", "work", path)[0] == b"dear all\n"
+    # A passphrase for it, which opens it where the kernel has it no more.
+    home.run("passwd", "work", "--recovery", "--new-passfile", home.file("p", "correct horse"), "--cost", "8K,1", stdin=made[0])
+    forget_kernel_key(name)
+    assert scrim(home, "cat", "--key", "work", path, "--passfile", home.file("p", "correct horse"))[0] == b"dear all\n"
+    # Another key under the name is not taken for it.
+    another = Home()
+    another_text = kernel_has_keys(another, name)
+    _, err = scrim(home, "cat", "--key", "work", path, "--passfile", home.file("p", "wrong"), status=12)
+    assert another_text
+    forget_kernel_key(name)
+
+
+def test_kernel_key_of_type_logon():
+    """The kernel computes with it, or says what it lacks, and nothing is left behind."""
+    home = Home()
+    name = f"scrim:logon-{os.getpid()}"
     done = subprocess.run([SCRIM, "key", "new", "logon", f"--kernel=logon:{name}"], env=home.environment, timeout=DEADLINE,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode == 0:
-        assert home.run("recovery", "logon")[0] == done.stdout.decode()
+        path = home.file("letter", "dear all\n")
+        _, err = scrim(home, "encrypt", "--key", "logon", path)
+        assert err == "" or "recoverable" in err, err
+        other = Home()
+        other.run("import", "paper", "--recovery", "--raw", stdin=done.stdout)
+        assert scrim(other, "cat", "--key", "paper", path)[0] == b"dear all\n"
+        _, err = home.run("recovery", "logon", status=1)
+        assert "nobody else" in err
         forget_kernel_key(name, b"logon")
-    else:
-        assert done.returncode == 1 and b"AF_ALG" in done.stderr and done.stdout == b"", done
+    elif b"the kernel's keys" not in done.stderr:
+        assert done.returncode == 1 and b"AF_ALG" in done.stderr and b"recovery key" in done.stderr and done.stdout == b"", done
         assert find_kernel_key(name, b"logon") < 0
         assert not os.path.exists(f"{home.keys}/logon.key")
-    home.run("new", "x", "--kernel=ring:x y", status=1)
-    forget_kernel_key(name)
-    home.run("recovery", "work", status=12)
 
 
 LIBC = ctypes.CDLL(None, use_errno=True)

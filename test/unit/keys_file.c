@@ -222,7 +222,7 @@ static void no_key_files(void **state)
 		{"scrim-key 1 \n", -EBADMSG, "no key file"},
 		{"scrim-key 1\r\n", -EBADMSG, "no key file"},
 		{"scrim-key 99999999999999999999\n", -EBADMSG, "no key file"},
-		{"scrim-key 2\n", -EPROTONOSUPPORT, "version 2"},
+		{"scrim-key 3\n", -EPROTONOSUPPORT, "version 3"},
 		{"scrim-key 1\n", -EBADMSG, "the id is missing"},
 		{"scrim-key 1\n" ID, -EBADMSG, "no slot"},
 		{"scrim-key 1\n" RAW, -EBADMSG, "line 2: a slot before"},

@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "crypt/init.h"
+#include "crypt/kdf.h"
 #include "crypt/keys/kernel_key.h"
 #include "crypt/keys/slot.h"
 
@@ -36,7 +37,8 @@ static struct {
 	int cipher, request; /* its two descriptors */
 	int serial;
 	bool has_key, has_text;
-	uint8_t answer[32];
+	uint8_t answer[64];
+	size_t len;
 } kernel;
 
 static uint8_t payload[KERNEL_KEY_BYTES];
@@ -115,7 +117,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 	int len = 0;
 
 	assert_int_equal(fd, kernel.request);
-	assert_int_equal(flags, 0);
+	assert_int_equal(flags, MSG_DONTWAIT);
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(&copy); part; part = CMSG_NXTHDR(&copy, part)) {
 		assert_int_equal(part->cmsg_level, SOL_ALG);
 		if (part->cmsg_type == ALG_SET_OP) {
@@ -131,35 +133,37 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
 	assert_int_equal(op, ALG_OP_ENCRYPT);
 	assert_non_null(iv);
 	assert_int_equal(msg->msg_iovlen, 1);
-	assert_int_equal(msg->msg_iov[0].iov_len, sizeof(kernel.answer));
+	kernel.len = msg->msg_iov[0].iov_len;
+	assert_true(kernel.len == 32 || kernel.len == 64);
 	if (failing(SENDMSG))
 		return -1;
 	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	assert_true(EVP_EncryptInit_ex(context, EVP_aes_256_xts(), NULL, payload, iv->iv) &&
-		    EVP_EncryptUpdate(context, kernel.answer, &len, msg->msg_iov[0].iov_base, sizeof(kernel.answer)));
+		    EVP_EncryptUpdate(context, kernel.answer, &len, msg->msg_iov[0].iov_base, (int)kernel.len));
 	EVP_CIPHER_CTX_free(context);
 	kernel.has_text = true;
-	return sizeof(kernel.answer);
+	return (ssize_t)kernel.len;
 }
 
-ssize_t __real_read(int fd, void *bytes, size_t len);
-ssize_t __wrap_read(int fd, void *bytes, size_t len);
-ssize_t __wrap_read(int fd, void *bytes, size_t len)
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	if (!kernel.has_text || fd != kernel.request)
-		return __real_read(fd, bytes, len);
-	assert_int_equal(len, sizeof(kernel.answer));
+	assert_int_equal(fd, kernel.request);
+	assert_int_equal(flags, 0);
+	assert_true(kernel.has_text);
+	assert_int_equal(msg->msg_iovlen, 1);
+	assert_int_equal(msg->msg_iov[0].iov_len, kernel.len);
 	if (failing(READ))
 		return -1;
-	memcpy(bytes, kernel.answer, len);
-	return kernel.fails == SHORT_READ ? 16 : (ssize_t)len;
+	memcpy(msg->msg_iov[0].iov_base, kernel.answer, kernel.len);
+	return kernel.fails == SHORT_READ ? 16 : (ssize_t)kernel.len;
 }
 
-static struct key_file *golden(void)
+static struct key_file *golden(const char *path)
 {
 	struct buffer *text = secret_text_new(KEY_TEXT_MAX);
 	struct key_file *file = NULL;
-	_cleanup_close_ int fd = open(SCRIM_TEST_DATA "/logon.key", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	assert_int_equal(secret_text_read(fd, text), 0);
 	assert_int_equal(key_file_parse(text->data, text->len, &file, NULL), 0);
@@ -174,7 +178,7 @@ static void computed_in_the_kernel(void **state)
 		int error;
 	} lacks[] = {{SOCKET, EAFNOSUPPORT}, {BIND, ENOENT},	 {SETSOCKOPT, ENOPROTOOPT}, {ACCEPT, EPERM},
 		     {SENDMSG, EINVAL},	     {READ, EKEYEXPIRED}, {SHORT_READ, 0}};
-	_cleanup_(cleanup_key_file) struct key_file *file = golden();
+	_cleanup_(cleanup_key_file) struct key_file *file = golden(SCRIM_TEST_DATA "/logon.key");
 	struct errmsg msg = {0};
 	struct kek *kek = NULL;
 
@@ -218,10 +222,103 @@ static void computed_in_the_kernel(void **state)
 	assert_non_null(strstr(msg.text, "another one"));
 }
 
+/* A key that the kernel has: its id and what is derived from it, without a byte of it in this process. */
+static void kept_in_the_kernel(void **state)
+{
+	/* The call that fails, and what the message says of it: each something of its own. */
+	static const struct {
+		enum step step;
+		int error;
+		const char *says;
+	} lacks[] = {
+		{SOCKET, EAFNOSUPPORT, "the family AF_ALG is not there"}, {SOCKET, EPERM, "a socket of AF_ALG is refused"},
+		{BIND, ENOENT, "modules are missing"},		       {BIND, EPERM, "may not bind"},
+		{SETSOCKOPT, ENOPROTOOPT, "Linux 6.2"},		       {SETSOCKOPT, EACCES, "refuses the key"},
+		{ACCEPT, EPERM, "fails to compute"},		       {SENDMSG, EINVAL, "fails to compute"},
+		{READ, EIO, "fails to compute"},		       {SHORT_READ, 0, "fails to compute"},
+	};
+	_cleanup_(cleanup_key_file) struct key_file *file = golden(SCRIM_TEST_DATA "/keyring-logon.key");
+	struct errmsg msg = {0};
+	struct kek *kek = NULL;
+	uint8_t salt[16] = {7}, kept[64], here[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)i;
+	memset(&kernel, 0, sizeof(kernel));
+	if (syscall(SYS_add_key, "logon", "scrim:golden", "other", (size_t)5, KEY_SPEC_PROCESS_KEYRING) < 0) {
+		assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), -EOPNOTSUPP);
+		return;
+	}
+	int before = make_fd();
+	close(before);
+	assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), 0);
+	assert_true(kek->wide && !kek->bytes && !kek->why);
+	assert_memory_equal(kek->id, file->id, KEK_ID);
+	struct store_key key = kek_store_key(kek);
+	assert_null(key.kek);
+	assert_int_equal(key.stretch(key.data, salt, kept), 0);
+	assert_int_equal(kdf_here(payload, salt, kdf_wrap_text, here), 0);
+	assert_memory_equal(kept, here, sizeof(here));
+	kernel.fails = SENDMSG;
+	kernel.error = ENOMEM;
+	assert_int_equal(key.stretch(key.data, salt, kept), -ENOMEM);
+	kek_free(kek);
+	kek = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(lacks); i++) {
+		msg.text[0] = '\0';
+		memset(&kernel, 0, sizeof(kernel));
+		kernel.fails = lacks[i].step;
+		kernel.error = lacks[i].error;
+		assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), -EOPNOTSUPP);
+		assert_null(kek);
+		assert_non_null(strstr(msg.text, lacks[i].says));
+		assert_non_null(strstr(msg.text, "recovery key"));
+	}
+	memset(&kernel, 0, sizeof(kernel));
+	payload[63] ^= 1;
+	msg.text[0] = '\0';
+	assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), -ENOKEY);
+	assert_non_null(strstr(msg.text, "another one"));
+	int after = make_fd();
+	close(after);
+	assert_int_equal(before, after);
+}
+
+/* A key that can be read is, where the kernel does not compute; and it is said why. */
+static void read_where_it_must_be(void **state)
+{
+	_cleanup_(cleanup_key_file) struct key_file *file = golden(SCRIM_TEST_DATA "/keyring-user.key");
+	struct errmsg msg = {0};
+	struct kek *kek = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)i;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.fails = BIND;
+	kernel.error = ENOENT;
+	if (syscall(SYS_add_key, "user", "scrim:golden", payload, sizeof(payload), KEY_SPEC_PROCESS_KEYRING) < 0) {
+		assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), -EOPNOTSUPP);
+		return;
+	}
+	assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), 0);
+	assert_true(kek->wide && kek->bytes);
+	assert_non_null(strstr(kek->why, "modules are missing"));
+	assert_memory_equal(kek->bytes, payload, sizeof(payload));
+	kek_free(kek);
+	memset(&kernel, 0, sizeof(kernel));
+	assert_int_equal(slot_open_unasked(file, 0, &kek, &msg), 0);
+	assert_true(!kek->bytes && !kek->why);
+	kek_free(kek);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(computed_in_the_kernel),
+		cmocka_unit_test(kept_in_the_kernel),
+		cmocka_unit_test(read_where_it_must_be),
 	};
 
 	if (crypt_init() < 0) /* before the kernel that is played uses libcrypto */

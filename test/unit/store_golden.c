@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "crypt/keys/kek.h"
 #include "crypt/store/slot.h"
 #include "disk.h"
 
@@ -31,6 +32,9 @@ struct range {
 	uint64_t from, len;
 };
 
+/* A wrap of kind 2: none, one that nobody here opens, one for the kernel key beside the others, that one alone. */
+enum kernel { NONE, FOREIGN, TOO, ALONE };
+
 /* A file: how it is laid out, what was written into it, in that order, and what it has to be. */
 struct golden {
 	const char *name;
@@ -39,7 +43,7 @@ struct golden {
 	bool is_inline, sealed;
 	uint8_t versions; /* each overwrites all of it; the last one counts */
 	uint8_t wraps;    /* of the first so many keys */
-	bool kernel;      /* and one of kind 2, which these keys do not open */
+	enum kernel kernel;
 	uint64_t size;
 	struct range ranges[RANGES]; /* all else is holes */
 };
@@ -47,35 +51,46 @@ struct golden {
 #define FAR (UINT64_C(1) << 40)
 
 static const struct golden files[] = {
-	{"empty", 12, 14, 0, true, true, 1, 1, false, 0, {{0}}},
-	{"inline-small", 12, 14, 0, true, true, 1, 1, false, 100, {{0, 100}}},
-	{"inline-small-8k", 13, 12, 0, true, true, 1, 1, false, 100, {{0, 100}}},
-	{"inline-largest", 12, 14, 0, true, true, 1, 2, false, 3328, {{0, 3328}}},
-	{"inline-largest-8k", 13, 14, 0, true, true, 1, 3, false, 7424, {{0, 7424}}},
-	{"inline-rewritten", 12, 14, 0, true, true, 3, 1, false, 3000, {{0, 3000}}},
-	{"inline-unsealed", 12, 14, 0, true, false, 2, 1, false, 3000, {{0, 3000}}},
-	{"inline-hole", 12, 14, 0, true, true, 1, 1, false, 3000, {{1000, 500}}},
-	{"chunk-4k", 12, 12, 0, false, true, 1, 1, false, 4096, {{0, 4096}}},
-	{"chunk-16k", 12, 14, 0, false, true, 1, 4, false, 16384, {{0, 16384}}},
-	{"chunk-64k", 13, 16, 0, false, true, 1, 1, false, 65536, {{0, 65536}}},
-	{"chunk-short", 12, 14, 0, false, true, 1, 1, false, 5001, {{0, 5001}}},
-	{"chunks-named", 12, 12, 0, false, false, 1, 1, false, 20000, {{0, 20000}}},
-	{"chunks-rewritten", 12, 14, 0, false, true, 3, 1, false, 20000, {{0, 20000}}},
-	{"chunks-holes", 13, 14, 0, false, true, 1, 2, false, 900000, {{16384, 3}, {500000, 20000}, {899999, 1}}},
-	{"kernel-too", 12, 14, 0, false, true, 1, 1, true, 7000, {{0, 7000}}},
-	{"level-1", 12, 12, 1, false, true, 1, 1, false, 61 * 4096, {{0, 4096}, {49 * 4096, 3 * 4096 + 5}, {60 * 4096, 4096}}},
-	{"level-1-8k", 13, 12, 1, false, false, 1, 1, false, 200 * 4096 + 7, {{85 * 4096, 2 * 4096}, {200 * 4096, 7}}},
-	{"level-1-rewritten", 12, 14, 1, false, true, 2, 1, false, 50 << 14, {{0, 16384}, {(49 << 14) + 100, 1000}}},
-	{"level-2", 12, 12, 2, false, true, 1, 1, false, 5000 * 4096, {{0, 10}, {5000 * 4096 - 100, 100}}},
-	{"level-2-8k", 13, 14, 2, false, false, 2, 1, false, UINT64_C(8000) << 14, {{5 << 14, 10}, {(UINT64_C(8000) << 14) - 1, 1}}},
-	{"level-far", 12, 16, 3, false, true, 1, 4, false, FAR + 5, {{0, 1}, {FAR, 5}}},
+	{"empty", 12, 14, 0, true, true, 1, 1, NONE, 0, {{0}}},
+	{"inline-small", 12, 14, 0, true, true, 1, 1, NONE, 100, {{0, 100}}},
+	{"inline-small-8k", 13, 12, 0, true, true, 1, 1, NONE, 100, {{0, 100}}},
+	{"inline-largest", 12, 14, 0, true, true, 1, 2, NONE, 3328, {{0, 3328}}},
+	{"inline-largest-8k", 13, 14, 0, true, true, 1, 3, NONE, 7424, {{0, 7424}}},
+	{"inline-rewritten", 12, 14, 0, true, true, 3, 1, NONE, 3000, {{0, 3000}}},
+	{"inline-unsealed", 12, 14, 0, true, false, 2, 1, NONE, 3000, {{0, 3000}}},
+	{"inline-hole", 12, 14, 0, true, true, 1, 1, NONE, 3000, {{1000, 500}}},
+	{"chunk-4k", 12, 12, 0, false, true, 1, 1, NONE, 4096, {{0, 4096}}},
+	{"chunk-16k", 12, 14, 0, false, true, 1, 4, NONE, 16384, {{0, 16384}}},
+	{"chunk-64k", 13, 16, 0, false, true, 1, 1, NONE, 65536, {{0, 65536}}},
+	{"chunk-short", 12, 14, 0, false, true, 1, 1, NONE, 5001, {{0, 5001}}},
+	{"chunks-named", 12, 12, 0, false, false, 1, 1, NONE, 20000, {{0, 20000}}},
+	{"chunks-rewritten", 12, 14, 0, false, true, 3, 1, NONE, 20000, {{0, 20000}}},
+	{"chunks-holes", 13, 14, 0, false, true, 1, 2, NONE, 900000, {{16384, 3}, {500000, 20000}, {899999, 1}}},
+	{"kernel-too", 12, 14, 0, false, true, 1, 1, FOREIGN, 7000, {{0, 7000}}},
+	{"level-1", 12, 12, 1, false, true, 1, 1, NONE, 61 * 4096, {{0, 4096}, {49 * 4096, 3 * 4096 + 5}, {60 * 4096, 4096}}},
+	{"level-1-8k", 13, 12, 1, false, false, 1, 1, NONE, 200 * 4096 + 7, {{85 * 4096, 2 * 4096}, {200 * 4096, 7}}},
+	{"level-1-rewritten", 12, 14, 1, false, true, 2, 1, NONE, 50 << 14, {{0, 16384}, {(49 << 14) + 100, 1000}}},
+	{"level-2", 12, 12, 2, false, true, 1, 1, NONE, 5000 * 4096, {{0, 10}, {5000 * 4096 - 100, 100}}},
+	{"level-2-8k", 13, 14, 2, false, false, 2, 1, NONE, UINT64_C(8000) << 14, {{5 << 14, 10}, {(UINT64_C(8000) << 14) - 1, 1}}},
+	{"level-far", 12, 16, 3, false, true, 1, 4, NONE, FAR + 5, {{0, 1}, {FAR, 5}}},
+	{"kernel-alone", 12, 14, 0, true, true, 1, 0, ALONE, 900, {{0, 900}}},
+	{"kernel-chunks", 13, 12, 0, false, false, 2, 0, ALONE, 30000, {{0, 30000}}},
+	{"kernel-and-keys", 12, 14, 0, false, true, 2, 2, TOO, 20000, {{0, 5}, {17000, 3000}}},
 };
 
 static uint8_t keks[4][32];
-static struct store_key keys[4];
+static struct store_key keys[4], kernel_key; /* its bytes: 0, 1, ... 63 */
 
 static void make_keys(void)
 {
+	uint8_t bytes[KEK_WIDE];
+	struct kek *kek;
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	if (kek_new_sized(bytes, true, &kek) < 0)
+		exit(1);
+	kernel_key = kek_store_key(kek);
 	for (unsigned k = 0; k < 4; k++) {
 		keys[k].kek = keks[k];
 		for (unsigned i = 0; i < 32; i++)
@@ -126,7 +141,7 @@ static void make(const struct golden *g, const char *directory)
 {
 	struct disk *disk = disk_new(1);
 	struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .random = made_up_random,
-				.keys = keys, .key_count = 1};
+				.keys = g->kernel == ALONE ? &kernel_key : keys, .key_count = 1};
 	struct store_time mtime = {1700000000, 123456789}, ctime = {-1, 999999999};
 	char path[4096];
 	struct store *s;
@@ -146,7 +161,9 @@ static void make(const struct golden *g, const char *directory)
 		require(store_truncate(s, g->size) == 0 && store_set_times(s, &mtime, &ctime) == 0, "size and times");
 		for (unsigned k = 1; k < g->wraps && v == 1; k++)
 			require(store_rekey(s, &keys[k], NULL) == 0, "wrapping");
-		if (g->kernel) {
+		if (g->kernel == TOO && v == 1)
+			require(store_rekey(s, &kernel_key, NULL) == 0, "wrapping for the kernel");
+		if (g->kernel == FOREIGN) {
 			s->head.wraps[3].kind = WRAP_KERNEL;
 			made_up_random(s->head.wraps[3].key_id, sizeof(s->head.wraps[3].key_id));
 			made_up_random(s->head.wraps[3].nonce, sizeof(s->head.wraps[3].nonce));
@@ -248,6 +265,14 @@ static void read_for_ever(void **state)
 				check_file(&files[i], s);
 				store_free(s);
 			}
+		struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .keys = &kernel_key,
+					.key_count = 1};
+		struct store *s;
+		assert_int_equal(store_open(&env, STORE_READ, NULL, &s), files[i].kernel >= TOO ? 0 : -ENOKEY);
+		if (files[i].kernel >= TOO) {
+			check_file(&files[i], s);
+			store_free(s);
+		}
 		disk_free(disk);
 	}
 }
@@ -258,7 +283,8 @@ static void written_to(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		struct disk *disk = load(&files[i]);
-		struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL), .keys = keys, .key_count = 1};
+		struct store_env env = {.io = &disk_io, .handle = disk, .provider = aead_provider_find(NULL),
+					.keys = files[i].kernel == ALONE ? &kernel_key : keys, .key_count = 1};
 		struct store *s;
 		char text[5];
 

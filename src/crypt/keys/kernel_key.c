@@ -7,18 +7,15 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "crypt/alg_socket.h"
 #include "crypt/init.h"
 #include "crypt/random.h"
 #include "crypt/secret.h"
 
-#ifndef ALG_SET_KEY_BY_KEY_SERIAL /* linux/if_alg.h of Linux 6.2 */
-#define ALG_SET_KEY_BY_KEY_SERIAL 7
-#endif
 /* keyctl_setperm(3): the possessor all; the user may see, read and search. Else a session without the user's keyring, as
  * sudo and cron have them, could not use it. */
 #define PERMISSIONS 0x3f0b0000
@@ -71,27 +68,35 @@ static int say(struct errmsg *msg, int error, const struct kernel_key *key)
 	}
 }
 
-int kernel_key_make(const struct kernel_key *key, struct errmsg *msg)
+int kernel_key_put(const struct kernel_key *key, const uint8_t *bytes, struct errmsg *msg)
 {
-	uint8_t *bytes;
 	long serial = find(key);
 
 	if (serial >= 0)
 		return errmsg_set(msg, -EEXIST, "the kernel has a key %s:%s already", key->type, key->name);
-	bytes = secret_alloc(KERNEL_KEY_BYTES);
+	serial = syscall(SYS_add_key, key->type, key->name, bytes, (size_t)KERNEL_KEY_BYTES, KEY_SPEC_USER_KEYRING);
+	if (serial < 0)
+		return say(msg, -errno, key);
+	if (syscall(SYS_keyctl, KEYCTL_SETPERM, serial, PERMISSIONS) < 0) {
+		int r = say(msg, -errno, key);
+
+		syscall(SYS_keyctl, KEYCTL_UNLINK, serial, KEY_SPEC_USER_KEYRING);
+		return r;
+	}
+	return 0;
+}
+
+int kernel_key_make(const struct kernel_key *key, struct errmsg *msg)
+{
+	uint8_t *bytes = secret_alloc(KERNEL_KEY_BYTES);
+
 	if (!bytes)
 		return -ENOMEM;
 	int r = random_bytes(bytes, KERNEL_KEY_BYTES);
-	if (r == 0) {
-		serial = syscall(SYS_add_key, key->type, key->name, bytes, (size_t)KERNEL_KEY_BYTES, KEY_SPEC_USER_KEYRING);
-		r = serial < 0 ? -errno : 0;
-	}
+	if (r == 0)
+		r = kernel_key_put(key, bytes, msg);
 	secret_free(bytes, KERNEL_KEY_BYTES);
-	if (r < 0)
-		return say(msg, r, key);
-	if (syscall(SYS_keyctl, KEYCTL_SETPERM, serial, PERMISSIONS) < 0)
-		return say(msg, -errno, key);
-	return 0;
+	return r;
 }
 
 void kernel_key_remove(const struct kernel_key *key)
@@ -116,66 +121,120 @@ static int derive_here(const uint8_t *bytes, const uint8_t *salt, uint8_t *ret_k
 	return good ? 0 : -EIO;
 }
 
+/* The key's bytes, of a type that gives them out. */
+static int read_payload(const struct kernel_key *key, long serial, uint8_t *bytes, struct errmsg *msg)
+{
+	long len = syscall(SYS_keyctl, KEYCTL_READ, serial, bytes, (size_t)KERNEL_KEY_BYTES);
+
+	if (len < 0)
+		return say(msg, -errno, key);
+	if (len != KERNEL_KEY_BYTES)
+		return errmsg_set(msg, -EKEYREJECTED, "the kernel's key %s:%s has %ld bytes: %d random ones are wanted", key->type,
+				  key->name, len, KERNEL_KEY_BYTES);
+	return 0;
+}
+
 static int derive_from_payload(const struct kernel_key *key, long serial, const uint8_t *salt, uint8_t *ret_key,
 			       struct errmsg *msg)
 {
 	uint8_t *bytes = secret_alloc(KERNEL_KEY_BYTES);
-	int r = 0;
 
 	if (!bytes)
 		return -ENOMEM;
-	long len = syscall(SYS_keyctl, KEYCTL_READ, serial, bytes, (size_t)KERNEL_KEY_BYTES);
-	if (len < 0)
-		r = say(msg, -errno, key);
-	else if (len != KERNEL_KEY_BYTES)
-		r = errmsg_set(msg, -EKEYREJECTED, "the kernel's key %s:%s has %ld bytes: %d random ones are wanted", key->type,
-			       key->name, len, KERNEL_KEY_BYTES);
-	else
+	int r = read_payload(key, serial, bytes, msg);
+	if (r == 0)
 		r = derive_here(bytes, salt, ret_key);
 	secret_free(bytes, KERNEL_KEY_BYTES);
 	return r;
 }
 
-/* One request to the kernel's cipher: encrypt LABEL under SALT. */
-static int ask_cipher(int socket_fd, const uint8_t *salt, uint8_t *ret_key)
+/* A socket that encrypts with the key, which stays in the kernel. */
+static int open_cipher(long serial, int *ret_fd, enum alg_lack *ret_lack)
 {
-	_cleanup_close_ int fd = accept4(socket_fd, NULL, NULL, SOCK_CLOEXEC);
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct af_alg_iv) + SLOT_SALT)] = {0};
-	struct iovec text = {.iov_base = (void *)(uintptr_t)slot_label, .iov_len = sizeof(slot_label)};
-	struct msghdr msg = {.msg_control = control, .msg_controllen = sizeof(control), .msg_iov = &text, .msg_iovlen = 1};
-	const uint32_t encrypt = ALG_OP_ENCRYPT, salt_len = SLOT_SALT;
+	_cleanup_close_ int fd = -EBADF;
+	int r = alg_open("skcipher", "xts(aes)", &fd, ret_lack);
 
-	if (fd < 0)
-		return -errno;
-	struct cmsghdr *part = CMSG_FIRSTHDR(&msg);
-	*part = (struct cmsghdr){.cmsg_level = SOL_ALG, .cmsg_type = ALG_SET_OP, .cmsg_len = CMSG_LEN(sizeof(encrypt))};
-	memcpy(CMSG_DATA(part), &encrypt, sizeof(encrypt));
-	part = CMSG_NXTHDR(&msg, part);
-	*part = (struct cmsghdr){.cmsg_level = SOL_ALG, .cmsg_type = ALG_SET_IV,
-				 .cmsg_len = CMSG_LEN(sizeof(struct af_alg_iv) + SLOT_SALT)};
-	memcpy(CMSG_DATA(part), &salt_len, sizeof(salt_len));
-	memcpy(CMSG_DATA(part) + sizeof(salt_len), salt, SLOT_SALT);
-	if (sendmsg(fd, &msg, 0) != (ssize_t)sizeof(slot_label))
-		return -errno;
-	ssize_t n = read(fd, ret_key, XAES_KEY_SIZE);
-	return n == XAES_KEY_SIZE ? 0 : n < 0 ? -errno : -EIO;
+	if (r == 0)
+		r = alg_set_serial(fd, (int32_t)serial, ret_lack);
+	if (r == 0)
+		*ret_fd = steal_fd(&fd);
+	return r;
+}
+
+static int say_lack(const struct kernel_key *key, enum alg_lack lack, int error, struct errmsg *msg)
+{
+	return errmsg_set(msg, -EOPNOTSUPP, "the kernel's key %s:%s never leaves the kernel, and cannot be used there: %s (AF_ALG: %s). "
+			  "Its recovery key opens the files on any machine: scrim key import NAME --recovery", key->type, key->name,
+			  alg_lack_text(lack), strerror(-error));
 }
 
 /* By the kernel, which keeps the key (Documentation/crypto/userspace-if.rst; by serial number since Linux 6.2). */
 static int derive_in_kernel(const struct kernel_key *key, long serial, const uint8_t *salt, uint8_t *ret_key,
 			    struct errmsg *msg)
 {
-	const struct sockaddr_alg cipher = {.salg_family = AF_ALG, .salg_type = "skcipher", .salg_name = "xts(aes)"};
-	_cleanup_close_ int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int number = (int)serial;
+	struct iovec in = {(void *)(uintptr_t)slot_label, sizeof(slot_label)}, out = {ret_key, XAES_KEY_SIZE};
+	const struct alg_request request = {.op = ALG_OP_ENCRYPT, .iv = salt, .iv_len = SLOT_SALT, .in = &in, .in_count = 1,
+					    .in_len = sizeof(slot_label), .out = &out, .out_count = 1};
+	enum alg_lack lack = ALG_NO_REQUEST;
+	_cleanup_close_ int fd = -EBADF;
+	int r = open_cipher(serial, &fd, &lack);
 
-	int r = fd < 0 || bind(fd, (const struct sockaddr *)&cipher, sizeof(cipher)) < 0 ||
-				setsockopt(fd, SOL_ALG, ALG_SET_KEY_BY_KEY_SERIAL, &number, sizeof(number)) < 0
-			? -errno : ask_cipher(fd, salt, ret_key);
-	if (r < 0)
-		return errmsg_set(msg, -EOPNOTSUPP, "the kernel's key %s:%s never leaves the kernel, and this kernel does not encrypt "
-				  "with it (AF_ALG: %s): use another slot or the recovery key", key->type, key->name, strerror(-r));
-	return 0;
+	if (r == 0) {
+		ssize_t n = alg_ask(fd, &request);
+
+		lack = ALG_NO_REQUEST;
+		r = n == XAES_KEY_SIZE ? 0 : n < 0 ? (int)n : -EIO;
+	}
+	return r < 0 ? say_lack(key, lack, r, msg) : 0;
+}
+
+/* Its bytes, since the kernel does not compute with it: WHY. */
+static int open_payload(const struct kernel_key *key, long serial, const char *why, struct kek **ret_kek, struct errmsg *msg)
+{
+	uint8_t *bytes = secret_alloc(KERNEL_KEY_BYTES);
+
+	if (!bytes)
+		return -ENOMEM;
+	int r = read_payload(key, serial, bytes, msg);
+	if (r == 0)
+		r = kek_new_sized(bytes, true, ret_kek);
+	if (r == 0)
+		(*ret_kek)->why = why;
+	secret_free(bytes, KERNEL_KEY_BYTES);
+	return r;
+}
+
+int kernel_key_open(const struct kernel_key *key, struct kek **ret_kek, struct errmsg *msg)
+{
+	long serial = find(key);
+	enum alg_lack lack = ALG_NO_REQUEST;
+	int fd;
+
+	if (serial < 0)
+		return say(msg, (int)serial, key);
+	int r = open_cipher(serial, &fd, &lack);
+	if (r == 0) {
+		r = kek_new_in_kernel(fd, ret_kek);
+		if (r == 0 || r == -ENOMEM)
+			return r;
+		lack = ALG_NO_REQUEST;
+	}
+	if (strcmp(key->type, "user") == 0)
+		return open_payload(key, serial, alg_lack_text(lack), ret_kek, msg);
+	return say_lack(key, lack, r, msg);
+}
+
+bool kernel_key_computes(void)
+{
+	static const uint8_t bytes[KERNEL_KEY_BYTES] = {1};
+	_cleanup_close_ int fd = -EBADF;
+	enum alg_lack lack;
+	long serial = syscall(SYS_add_key, "user", "scrim:probe", bytes, sizeof(bytes), KEY_SPEC_PROCESS_KEYRING);
+	bool computes = serial >= 0 && open_cipher(serial, &fd, &lack) == 0;
+
+	if (serial >= 0)
+		syscall(SYS_keyctl, KEYCTL_UNLINK, serial, KEY_SPEC_PROCESS_KEYRING);
+	return computes;
 }
 
 int kernel_key_derive(const struct kernel_key *key, const uint8_t salt[SLOT_SALT], uint8_t ret_key[XAES_KEY_SIZE],

@@ -5,9 +5,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "crypt/keys/key_file.h"
 
-#define KERNEL_KEY_BYTES 64
+#define KERNEL_KEY_BYTES KEK_WIDE
 
 /* "user:NAME", "logon:NAME" or just NAME, which is of type user. 0, or -EINVAL with MSG. */
 int kernel_key_parse(const char *text, struct kernel_key *ret_key, struct errmsg *msg);
@@ -18,7 +20,19 @@ int kernel_key_parse(const char *text, struct kernel_key *ret_key, struct errmsg
  */
 int kernel_key_make(const struct kernel_key *key, struct errmsg *msg);
 
-/* Take away what kernel_key_make() made. */
+/* The same of BYTES (KERNEL_KEY_BYTES), a kernel key that is brought back. */
+int kernel_key_put(const struct kernel_key *key, const uint8_t *bytes, struct errmsg *msg);
+
+/* Does this kernel compute with keys that it keeps, for this process? Linux 6.2 and its AF_ALG. */
+bool kernel_key_computes(void);
+
+/*
+ * A kernel key that encrypted files are wrapped for (KEYRING slots): it stays in the kernel where that computes; one of type
+ * user is read into this process where not, and (*RET_KEK)->why says so. As kernel_key_derive().
+ */
+int kernel_key_open(const struct kernel_key *key, struct kek **ret_kek, struct errmsg *msg);
+
+/* Take away what kernel_key_make() or kernel_key_put() made. */
 void kernel_key_remove(const struct kernel_key *key);
 
 /*

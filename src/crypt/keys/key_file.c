@@ -18,6 +18,7 @@ static const char *const kind_names[] = {
 	[SLOT_PASSPHRASE] = "passphrase",
 	[SLOT_RAW] = "raw",
 	[SLOT_KERNEL] = "kernel",
+	[SLOT_KEYRING] = "keyring",
 };
 
 const char *slot_kind_name(enum slot_kind kind)
@@ -58,6 +59,8 @@ void key_slot_parameters(const struct key_slot *slot, char *ret_text)
 	if (slot->kind == SLOT_PASSPHRASE)
 		snprintf(ret_text, SLOT_LINE, "slot passphrase argon2id memory=%u passes=%u salt=%s", slot->cost.memory,
 			 slot->cost.passes, salt);
+	else if (slot->kind == SLOT_KEYRING)
+		snprintf(ret_text, SLOT_LINE, "slot keyring aes-256-xts type=%s name=%s", slot->kernel.type, slot->kernel.name);
 	else
 		snprintf(ret_text, SLOT_LINE, "slot kernel aes-256-xts type=%s name=%s salt=%s", slot->kernel.type,
 			 slot->kernel.name, salt);
@@ -65,16 +68,17 @@ void key_slot_parameters(const struct key_slot *slot, char *ret_text)
 
 void key_line_format(const uint8_t *id, const struct key_slot *slot, char *ret_line)
 {
-	char nonce[2 * XAES_NONCE_SIZE + 1], key[2 * (KEK_SIZE + XAES_TAG_SIZE) + 1], sum[2 * SLOT_SUM + 1];
+	char nonce[2 * XAES_NONCE_SIZE + 1], key[2 * (KEK_WIDE + XAES_TAG_SIZE) + 1], sum[2 * SLOT_SUM + 1];
 	uint8_t digest[crypto_hash_sha256_BYTES];
 	crypto_hash_sha256_state state;
 
 	key_slot_parameters(slot, ret_line);
-	size_t len = strlen(ret_line);
+	size_t len = strlen(ret_line), size = slot->wide ? KEK_WIDE : KEK_SIZE;
 	sodium_bin2hex(nonce, sizeof(nonce), slot->nonce, sizeof(slot->nonce));
-	sodium_bin2hex(key, sizeof(key), slot->wrapped, KEK_SIZE);
-	sodium_bin2hex(key + 2 * (size_t)KEK_SIZE, sizeof(key) - 2 * (size_t)KEK_SIZE, slot->tag, sizeof(slot->tag));
-	len += (size_t)snprintf(ret_line + len, SLOT_LINE - len, " nonce=%s key=%s", nonce, key);
+	sodium_bin2hex(key, sizeof(key), slot->wrapped, size);
+	sodium_bin2hex(key + 2 * size, sizeof(key) - 2 * size, slot->tag, sizeof(slot->tag));
+	if (slot->kind != SLOT_KEYRING)
+		len += (size_t)snprintf(ret_line + len, SLOT_LINE - len, " nonce=%s key=%s", nonce, key);
 	crypto_hash_sha256_init(&state);
 	crypto_hash_sha256_update(&state, id, KEK_ID);
 	crypto_hash_sha256_update(&state, (const uint8_t *)ret_line, len);
@@ -83,7 +87,7 @@ void key_line_format(const uint8_t *id, const struct key_slot *slot, char *ret_l
 	snprintf(ret_line + len, SLOT_LINE - len, " sum=%s", sum);
 }
 
-int key_file_start(const uint8_t *id, int64_t created, struct buffer *text)
+static int start(unsigned version, const uint8_t *id, int64_t created, struct buffer *text)
 {
 	char hex[KEK_ID_TEXT], stamp[32] = "", head[256];
 	time_t seconds = created;
@@ -93,8 +97,18 @@ int key_file_start(const uint8_t *id, int64_t created, struct buffer *text)
 	if (gmtime_r(&seconds, &tm))
 		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	snprintf(head, sizeof(head), "# A key of scrim: man scrim-key. Keep a copy, and let nobody read it.\n"
-				     "scrim-key 1\nid %s\ncreated %s\n", hex, stamp);
+				     "scrim-key %u\nid %s\ncreated %s\n", version, hex, stamp);
 	return buffer_append_str(text, head);
+}
+
+int key_file_start(const uint8_t *id, int64_t created, struct buffer *text)
+{
+	return start(1, id, created, text);
+}
+
+int key_file_start_wide(const uint8_t *id, int64_t created, struct buffer *text)
+{
+	return start(2, id, created, text);
 }
 
 int key_file_add(const uint8_t *id, const struct key_slot *slot, struct buffer *text)
@@ -113,19 +127,19 @@ int key_file_add(const uint8_t *id, const struct key_slot *slot, struct buffer *
 
 int key_file_add_raw(const struct kek *kek, struct buffer *text)
 {
-	char *recovery = secret_alloc(RECOVERY_TEXT);
+	char *recovery = kek->bytes ? secret_alloc(RECOVERY_WIDE) : NULL;
 	size_t before = text->len;
 
 	if (!recovery)
-		return -ENOMEM;
-	int r = recovery_encode(kek->bytes, recovery);
+		return kek->bytes ? -ENOMEM : -EOPNOTSUPP;
+	int r = kek->wide ? recovery_encode_wide(kek->bytes, recovery) : recovery_encode(kek->bytes, recovery);
 	if (r == 0)
 		r = buffer_append_str(text, RAW_START);
 	if (r == 0)
 		r = buffer_append_str(text, recovery);
 	if (r == 0)
 		r = buffer_append_str(text, "\n");
-	secret_free(recovery, RECOVERY_TEXT);
+	secret_free(recovery, RECOVERY_WIDE);
 	if (r < 0)
 		buffer_truncate(text, before);
 	return r;

@@ -93,12 +93,16 @@ static bool take_parameters(struct line *l, struct key_slot *slot)
 		if (!take_word(l, slot->kernel.type, sizeof(slot->kernel.type)) || !take(l, " name=") ||
 		    !take_word(l, slot->kernel.name, sizeof(slot->kernel.name)))
 			return false;
+	} else if (take(l, "slot keyring aes-256-xts type=")) {
+		slot->kind = SLOT_KEYRING;
+		return take_word(l, slot->kernel.type, sizeof(slot->kernel.type)) && take(l, " name=") &&
+		       take_word(l, slot->kernel.name, sizeof(slot->kernel.name));
 	} else {
 		return false;
 	}
 	return take(l, " salt=") && take_hex(l, slot->salt, sizeof(slot->salt)) && take(l, " nonce=") &&
 	       take_hex(l, slot->nonce, sizeof(slot->nonce)) && take(l, " key=") &&
-	       take_hex(l, slot->wrapped, sizeof(slot->wrapped)) && take_hex(l, slot->tag, sizeof(slot->tag));
+	       take_hex(l, slot->wrapped, slot->wide ? KEK_WIDE : KEK_SIZE) && take_hex(l, slot->tag, sizeof(slot->tag));
 }
 
 static int parse_sealed_slot(struct parser *p, const struct line *whole, struct key_slot *slot)
@@ -106,8 +110,9 @@ static int parse_sealed_slot(struct parser *p, const struct line *whole, struct 
 	struct line l = *whole;
 	char line[SLOT_LINE];
 
+	slot->wide = p->file->wide;
 	/* Written as we write it, to the byte: so nothing is authenticated in one form and shown in another. */
-	if (take_parameters(&l, slot)) {
+	if (take_parameters(&l, slot) && slot->kind != (slot->wide ? SLOT_KERNEL : SLOT_KEYRING)) {
 		key_line_format(p->file->id, slot, line);
 		if (strlen(line) == (size_t)(whole->end - whole->at) && memcmp(line, whole->at, strlen(line)) == 0) {
 			struct errmsg why = {0};
@@ -134,6 +139,7 @@ static int parse_slot(struct parser *p, const struct line *whole)
 	slot.line_len = (size_t)(whole->end - whole->at) + (*whole->end == '\n');
 	if (take(&l, RAW_START)) {
 		slot.kind = SLOT_RAW;
+		slot.wide = file->wide;
 		slot.secret = (size_t)(l.at - file->text->data);
 		slot.secret_len = (size_t)(l.end - l.at);
 	} else {
@@ -167,10 +173,11 @@ static int parse_line(struct parser *p, struct line l)
 		uint32_t version;
 
 		if (!take(&l, KEY_FILE_FIRST) || !take_number(&l, &version) || l.at != l.end)
-			return damaged(p, &l, "no key file: the first line that is no comment has to be 'scrim-key 1'");
-		if (version != 1)
+			return damaged(p, &l, "no key file: the first line that is no comment has to be 'scrim-key 1' or 'scrim-key 2'");
+		if (version != 1 && version != 2)
 			return errmsg_set(p->msg, -EPROTONOSUPPORT, "line %u: version %u, which a newer scrim made: use that", l.number, version);
 		p->versioned = true;
+		file->wide = version == 2;
 		return 0;
 	}
 	if (take(&l, "id ")) {

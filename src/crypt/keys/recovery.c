@@ -17,7 +17,10 @@
 _Static_assert(HEAD + DATA + CHECKSUM == RECOVERY_SYMBOLS, "as in the header");
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-static const uint8_t head[HEAD] = {25, 1}; /* "S1" */
+
+/* The second symbol: an ordinary key, the halves of a kernel key. */
+enum part { WHOLE = 1, FIRST_HALF = 2, SECOND_HALF = 3 };
+#define S 25
 
 /* What the symbols leave over when divided by the generator of BIP 173. */
 static uint32_t remainder_of(const uint8_t *symbols, size_t count)
@@ -40,7 +43,7 @@ static bool is_whole(const uint8_t *symbols)
 	return remainder_of(symbols, RECOVERY_SYMBOLS) == BECH32M;
 }
 
-int recovery_encode(const uint8_t *bytes, char ret_text[RECOVERY_TEXT])
+static int encode(const uint8_t *bytes, enum part part, char *ret_text)
 {
 	uint8_t *symbols = secret_alloc(RECOVERY_SYMBOLS);
 	size_t len = 0;
@@ -48,7 +51,8 @@ int recovery_encode(const uint8_t *bytes, char ret_text[RECOVERY_TEXT])
 	if (!symbols)
 		return -ENOMEM;
 	memset(symbols, 0, RECOVERY_SYMBOLS);
-	memcpy(symbols, head, HEAD);
+	symbols[0] = S;
+	symbols[1] = (uint8_t)part;
 	for (size_t bit = 0; bit < KEK_SIZE * 8; bit++)
 		symbols[HEAD + bit / 5] |= (uint8_t)((bytes[bit / 8] >> (7 - bit % 8) & 1) << (4 - bit % 5));
 	uint32_t rest = remainder_of(symbols, RECOVERY_SYMBOLS) ^ BECH32M;
@@ -62,6 +66,21 @@ int recovery_encode(const uint8_t *bytes, char ret_text[RECOVERY_TEXT])
 	ret_text[len] = '\0';
 	secret_free(symbols, RECOVERY_SYMBOLS);
 	return 0;
+}
+
+int recovery_encode(const uint8_t *bytes, char ret_text[RECOVERY_TEXT])
+{
+	return encode(bytes, WHOLE, ret_text);
+}
+
+int recovery_encode_wide(const uint8_t *bytes, char ret_text[RECOVERY_WIDE])
+{
+	int r = encode(bytes, FIRST_HALF, ret_text);
+
+	if (r == 0)
+		r = encode(bytes + KEK_SIZE, SECOND_HALF, ret_text + RECOVERY_TEXT);
+	ret_text[RECOVERY_TEXT - 1] = ' ';
+	return r;
 }
 
 /* The value of a character, or -1 for what is in no recovery key. */
@@ -78,8 +97,8 @@ static int symbol_of(char c)
 	return found ? (int)(found - alphabet) : -1;
 }
 
-/* The symbols that stand in TEXT. */
-static int read_symbols(const char *text, size_t len, uint8_t *symbols, struct errmsg *msg)
+/* The symbols that stand in TEXT: of one part or of two. *RET_PARTS: how many. */
+static int read_symbols(const char *text, size_t len, uint8_t *symbols, unsigned *ret_parts, struct errmsg *msg)
 {
 	size_t count = 0;
 
@@ -95,17 +114,19 @@ static int read_symbols(const char *text, size_t len, uint8_t *symbols, struct e
 		if (symbol < 0)
 			return errmsg_set(msg, -EINVAL, "group %zu of the recovery key has a character that is in none",
 					  count / RECOVERY_GROUP + 1);
-		if (count < RECOVERY_SYMBOLS)
+		if (count < RECOVERY_SYMBOLS * (size_t)2)
 			symbols[count] = (uint8_t)symbol;
 		count++;
 	}
-	if (count != RECOVERY_SYMBOLS)
-		return errmsg_set(msg, -EINVAL, "a recovery key has %d characters, without dashes, not %zu", RECOVERY_SYMBOLS, count);
+	if (count != RECOVERY_SYMBOLS && count != RECOVERY_SYMBOLS * (size_t)2)
+		return errmsg_set(msg, -EINVAL, "a recovery key has %d characters, without dashes, or twice as many if it starts with "
+				  "S2, not %zu", RECOVERY_SYMBOLS, count);
+	*ret_parts = (unsigned)(count / RECOVERY_SYMBOLS);
 	return 0;
 }
 
 /* Say where the error is if one symbol can be meant. The code's distance of five makes that one unique. */
-static int say_typo(uint8_t *symbols, struct errmsg *msg)
+static int say_typo(uint8_t *symbols, unsigned part, struct errmsg *msg)
 {
 	for (size_t i = 0; msg && i < RECOVERY_SYMBOLS; i++) {
 		uint8_t typed = symbols[i];
@@ -118,35 +139,67 @@ static int say_typo(uint8_t *symbols, struct errmsg *msg)
 		symbols[i] = typed;
 		if (whole)
 			return errmsg_set(msg, -EBADMSG, "a typing error in the recovery key: character %zu of group %zu",
-					  i % RECOVERY_GROUP + 1, i / RECOVERY_GROUP + 1);
+					  i % RECOVERY_GROUP + 1, (i + (size_t)part * RECOVERY_SYMBOLS) / RECOVERY_GROUP + 1);
 	}
 	return errmsg_set(msg, -EBADMSG, "typing errors in the recovery key: compare it with what you have, group by group");
 }
 
-static int decode(const char *text, size_t len, uint8_t *symbols, uint8_t *ret_bytes, struct errmsg *msg)
+/* One part, which is to be PART, the INDEXth. */
+static int decode_part(uint8_t *symbols, enum part part, unsigned index, uint8_t *ret_bytes, struct errmsg *msg)
 {
-	int r = read_symbols(text, len, symbols, msg);
-
-	if (r < 0)
-		return r;
 	if (!is_whole(symbols))
-		return say_typo(symbols, msg);
+		return say_typo(symbols, index, msg);
 	/* Four bits are left over behind the key. */
-	if (memcmp(symbols, head, HEAD) != 0 || (symbols[HEAD + DATA - 1] & 15) != 0)
-		return errmsg_set(msg, -EINVAL, "a recovery key starts with S1: this is of another kind or a newer scrim");
+	if (symbols[0] != S || symbols[1] != part || (symbols[HEAD + DATA - 1] & 15) != 0)
+		return errmsg_set(msg, -EINVAL, part == WHOLE ? "a recovery key starts with S1: this is of another kind, half of one, or "
+				  "a newer scrim's" : "a recovery key of two parts starts with S2, and its second part with S3");
 	memset(ret_bytes, 0, KEK_SIZE);
 	for (size_t bit = 0; bit < KEK_SIZE * 8; bit++)
 		ret_bytes[bit / 8] |= (uint8_t)((symbols[HEAD + bit / 5] >> (4 - bit % 5) & 1) << (7 - bit % 8));
 	return 0;
 }
 
+static int decode(const char *text, size_t len, uint8_t *symbols, uint8_t *ret_bytes, bool *ret_wide, struct errmsg *msg)
+{
+	unsigned parts = 0;
+	int r = read_symbols(text, len, symbols, &parts, msg);
+
+	if (r == 0 && parts == 1)
+		r = decode_part(symbols, WHOLE, 0, ret_bytes, msg);
+	if (r == 0 && parts == 2)
+		r = decode_part(symbols, FIRST_HALF, 0, ret_bytes, msg);
+	if (r == 0 && parts == 2)
+		r = decode_part(symbols + RECOVERY_SYMBOLS, SECOND_HALF, 1, ret_bytes + KEK_SIZE, msg);
+	if (r == 0)
+		*ret_wide = parts == 2;
+	return r;
+}
+
+int recovery_decode_any(const char *text, size_t len, uint8_t *ret_bytes, bool *ret_wide, struct errmsg *msg)
+{
+	uint8_t *room = secret_alloc(2 * RECOVERY_SYMBOLS + KEK_WIDE), *bytes = room + 2 * (size_t)RECOVERY_SYMBOLS;
+
+	if (!room)
+		return -ENOMEM;
+	int r = decode(text, len, room, bytes, ret_wide, msg);
+	if (r == 0)
+		memcpy(ret_bytes, bytes, *ret_wide ? KEK_WIDE : KEK_SIZE);
+	secret_free(room, 2 * RECOVERY_SYMBOLS + KEK_WIDE);
+	return r;
+}
+
 int recovery_decode(const char *text, size_t len, uint8_t *ret_bytes, struct errmsg *msg)
 {
-	uint8_t *symbols = secret_alloc(RECOVERY_SYMBOLS);
+	uint8_t *bytes = secret_alloc(KEK_WIDE);
+	bool wide;
 
-	if (!symbols)
+	if (!bytes)
 		return -ENOMEM;
-	int r = decode(text, len, symbols, ret_bytes, msg);
-	secret_free(symbols, RECOVERY_SYMBOLS);
+	int r = recovery_decode_any(text, len, bytes, &wide, msg);
+	if (r == 0 && wide)
+		r = errmsg_set(msg, -EINVAL, "this is the recovery key of a kernel key: an ordinary one, S1, is meant");
+	if (r == 0)
+		memcpy(ret_bytes, bytes, KEK_SIZE);
+	secret_free(bytes, KEK_WIDE);
 	return r;
 }

@@ -35,8 +35,12 @@ static size_t slot_aad(const uint8_t *id, const struct key_slot *slot, uint8_t *
 static int wrap(const struct kek *kek, const uint8_t *slot_key, struct key_slot *slot)
 {
 	uint8_t aad[SLOT_AAD];
-	struct aead_message m = {.aad = aad, .in = kek->bytes, .len = KEK_SIZE, .out = slot->wrapped, .tag = slot->tag};
+	struct aead_message m = {.aad = aad, .in = kek->bytes, .len = kek_size(kek), .out = slot->wrapped, .tag = slot->tag};
 	struct xaes *xaes;
+
+	if (!kek->bytes)
+		return -EOPNOTSUPP;
+	slot->wide = kek->wide;
 	int r = random_bytes(slot->nonce, sizeof(slot->nonce));
 
 	if (r == 0)
@@ -53,7 +57,7 @@ static int wrap(const struct kek *kek, const uint8_t *slot_key, struct key_slot 
 static int take_kek(const struct key_file *file, const uint8_t *bytes, struct kek **ret_kek)
 {
 	_cleanup_(cleanup_kek) struct kek *kek = NULL;
-	int r = kek_new(bytes, &kek);
+	int r = kek_new_sized(bytes, file->wide, &kek);
 
 	if (r < 0)
 		return r;
@@ -66,8 +70,9 @@ static int take_kek(const struct key_file *file, const uint8_t *bytes, struct ke
 /* -ENOKEY: SLOT_KEY is not the one. */
 static int unwrap(const struct key_file *file, const struct key_slot *slot, const uint8_t *slot_key, struct kek **ret_kek)
 {
-	uint8_t aad[SLOT_AAD], tag[XAES_TAG_SIZE], *bytes = secret_alloc(KEK_SIZE);
-	struct aead_message m = {.aad = aad, .in = slot->wrapped, .len = KEK_SIZE, .out = bytes, .tag = tag};
+	size_t size = file->wide ? KEK_WIDE : KEK_SIZE;
+	uint8_t aad[SLOT_AAD], tag[XAES_TAG_SIZE], *bytes = secret_alloc(size);
+	struct aead_message m = {.aad = aad, .in = slot->wrapped, .len = size, .out = bytes, .tag = tag};
 	struct xaes *xaes;
 
 	if (!bytes)
@@ -82,7 +87,7 @@ static int unwrap(const struct key_file *file, const struct key_slot *slot, cons
 	}
 	if (r == 0)
 		r = take_kek(file, bytes, ret_kek);
-	secret_free(bytes, KEK_SIZE);
+	secret_free(bytes, size);
 	return r;
 }
 
@@ -172,21 +177,39 @@ static int open_kernel(const struct key_file *file, const struct key_slot *slot,
 
 static int open_raw(const struct key_file *file, const struct key_slot *slot, struct kek **ret_kek, struct errmsg *msg)
 {
-	uint8_t *bytes = secret_alloc(KEK_SIZE);
+	uint8_t *bytes = secret_alloc(KEK_WIDE);
+	bool wide;
 
 	if (!bytes)
 		return -ENOMEM;
-	int r = recovery_decode(file->text->data + slot->secret, slot->secret_len, bytes, msg);
+	int r = recovery_decode_any(file->text->data + slot->secret, slot->secret_len, bytes, &wide, msg);
 	if (r == 0)
-		r = take_kek(file, bytes, ret_kek);
-	secret_free(bytes, KEK_SIZE);
+		r = wide == file->wide ? take_kek(file, bytes, ret_kek) : -EBADMSG;
+	secret_free(bytes, KEK_WIDE);
 	return r == -EINVAL ? -EBADMSG : r;
+}
+
+/* The key that the kernel has under the slot's name, if it is the one that the file says. */
+static int open_keyring(const struct key_file *file, const struct key_slot *slot, struct kek **ret_kek, struct errmsg *msg)
+{
+	_cleanup_(cleanup_kek) struct kek *kek = NULL;
+	int r = kernel_key_open(&slot->kernel, &kek, msg);
+
+	if (r < 0)
+		return r;
+	if (sodium_memcmp(kek->id, file->id, KEK_ID) != 0)
+		return errmsg_set(msg, -ENOKEY, "the kernel's key %s:%s is another one than the file's", slot->kernel.type,
+				  slot->kernel.name);
+	*ret_kek = TAKE_PTR(kek);
+	return 0;
 }
 
 int slot_open_unasked(const struct key_file *file, size_t i, struct kek **ret_kek, struct errmsg *msg)
 {
 	const struct key_slot *slot = &file->slot[i];
-	int r = slot->kind == SLOT_RAW ? open_raw(file, slot, ret_kek, msg) : open_kernel(file, slot, ret_kek, msg);
+	int r = slot->kind == SLOT_RAW	   ? open_raw(file, slot, ret_kek, msg) :
+		slot->kind == SLOT_KEYRING ? open_keyring(file, slot, ret_kek, msg) :
+					     open_kernel(file, slot, ret_kek, msg);
 
 	if (r == -EBADMSG)
 		errmsg_set(msg, r, "the key of slot %zu is not the one that the file's id names: it is damaged", i + 1);

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "crypt/kdf.h"
 #include "crypt/secret.h"
 #include "crypt/store/internal.h"
 
@@ -33,11 +34,38 @@ static void wrap_aad(const struct head *h, const struct wrap *w, uint8_t aad[WRA
 	memcpy(aad + FORMAT_AAD + FORMAT_ID, h->salt, FORMAT_ID);
 }
 
+static enum wrap_kind kind_of(const struct store_key *key)
+{
+	return key->kek ? WRAP_KEK : WRAP_KERNEL;
+}
+
+/* What wraps the key of the file that H is of: KEY, or what is derived from it for this file alone. */
+static int wrapping_key(const struct store_env *env, const struct head *h, const struct store_key *key, struct xaes **ret_xaes)
+{
+	uint8_t *secret;
+	int r;
+
+	if (key->kek)
+		return xaes_new(env->provider, key->kek, ret_xaes);
+	secret = secret_alloc(KDF_TEXT + XAES_KEY_SIZE);
+	if (!secret)
+		return -ENOMEM;
+	r = key->stretch(key->data, h->salt, secret);
+	if (r == 0)
+		r = kdf_wrapping_key(secret, key->id, h->file_id, h->salt, secret + KDF_TEXT);
+	/* That nobody computes for us says nothing about the file. */
+	r = r < 0 && r != -ENOMEM ? -EIO : r;
+	if (r == 0)
+		r = xaes_new(env->provider, secret + KDF_TEXT, ret_xaes);
+	secret_free(secret, KDF_TEXT + XAES_KEY_SIZE);
+	return r;
+}
+
 /* NONCE: random, or NULL to have it drawn. */
 static int wrap_key(const struct store_env *env, const struct head *h, const struct store_key *key,
 		    const uint8_t *file_key, const uint8_t *nonce, struct wrap *ret_wrap)
 {
-	struct wrap w = {.kind = WRAP_KEK};
+	struct wrap w = {.kind = (uint8_t)kind_of(key)};
 	uint8_t aad[WRAP_AAD];
 	struct aead_message m = {.aad = aad, .aad_len = sizeof(aad), .in = file_key, .len = XAES_KEY_SIZE, .out = w.cipher, .tag = w.tag};
 	struct xaes *kek;
@@ -49,7 +77,7 @@ static int wrap_key(const struct store_env *env, const struct head *h, const str
 	if (nonce)
 		memcpy(w.nonce, nonce, sizeof(w.nonce));
 	if (r == 0)
-		r = xaes_new(env->provider, key->kek, &kek);
+		r = wrapping_key(env, h, key, &kek);
 	if (r < 0)
 		return r;
 	r = xaes_seal(kek, w.nonce, &m);
@@ -66,7 +94,7 @@ static int unwrap_key(const struct store_env *env, const struct head *h, const s
 	uint8_t aad[WRAP_AAD], tag[XAES_TAG_SIZE], commitment[32];
 	struct aead_message m = {.aad = aad, .aad_len = sizeof(aad), .in = w->cipher, .len = XAES_KEY_SIZE, .out = ret_file_key, .tag = tag};
 	struct xaes *kek;
-	int r = xaes_new(env->provider, key->kek, &kek);
+	int r = wrapping_key(env, h, key, &kek);
 
 	if (r < 0)
 		return r;
@@ -88,7 +116,7 @@ static int find_key(const struct store_env *env, const struct head *h, uint8_t *
 
 	for (size_t i = 0; i < FORMAT_WRAPS; i++)
 		for (size_t k = 0; k < env->key_count; k++) {
-			if (h->wraps[i].kind != WRAP_KEK || memcmp(h->wraps[i].key_id, env->keys[k].id, FORMAT_ID) != 0)
+			if (h->wraps[i].kind != kind_of(&env->keys[k]) || memcmp(h->wraps[i].key_id, env->keys[k].id, FORMAT_ID) != 0)
 				continue;
 			r = unwrap_key(env, h, &h->wraps[i], &env->keys[k], ret_file_key);
 			if (r != -EBADMSG)

@@ -77,7 +77,7 @@ static int open_slot(struct store *s, struct opening *o, int which)
 			c->error = slot_open(c->xaes, &c->head, which, o->at[which], &c->meta, c->inline_bytes);
 	}
 	/* What the machine lacks says nothing about the file. */
-	return c->error == -ENOMEM ? -ENOMEM : 0;
+	return c->error == -ENOMEM || c->error == -EIO ? c->error : 0;
 }
 
 /* Both slots, if they are of this size. *RET_ANY: one of them says so. */

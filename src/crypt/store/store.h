@@ -26,11 +26,23 @@
 
 struct store;
 
-/* A key-encryption key: 32 bytes in secret memory that the caller keeps, and its public id. */
+/*
+ * A key-encryption key and its public id: 32 bytes in secret memory that the caller keeps; or, KEK being NULL, one that STRETCH
+ * makes 64 bytes of for each file's SALT (16 bytes), from which the wrapping key is derived (crypt/kdf.h). STRETCH returns 0 or a
+ * negative errno and may be called by several threads at a time.
+ */
 struct store_key {
 	uint8_t id[FORMAT_ID];
 	const uint8_t *kek;
+	int (*stretch)(const void *data, const uint8_t *salt, uint8_t *ret_stretched);
+	const void *data;
 };
+
+/* Is there a key in KEY? */
+static inline bool store_key_is_set(const struct store_key *key)
+{
+	return key->kek || key->stretch;
+}
 
 /* What a store stands on. All pointers are the caller's and outlive the store. */
 struct store_env {

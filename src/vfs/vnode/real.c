@@ -19,7 +19,7 @@
 int real_key(const struct vnodes *all, int32_t rule, const struct vnode_key **ret)
 {
 	if (!all || !all->config.keys || rule < 0 || (uint32_t)rule >= policy_rule_count(all->config.policy) ||
-	    !all->config.keys[rule].wrap.kek)
+	    !store_key_is_set(&all->config.keys[rule].wrap))
 		return -ENOKEY;
 	*ret = &all->config.keys[rule];
 	return 0;
