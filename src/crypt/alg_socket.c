@@ -17,8 +17,7 @@
 #define IV_MOST 16
 
 static const char *const texts[] = {
-	[ALG_NO_FAMILY] = "the family AF_ALG is not there (CONFIG_CRYPTO_USER_API, module af_alg), or blocked for this process "
-			  "(a container's filter, crypto.af_alg_restrict=2)",
+	[ALG_NO_FAMILY] = "the family AF_ALG is not there (module af_alg), or blocked (a container's filter, crypto.af_alg_restrict=2)",
 	[ALG_NO_SOCKET] = "a socket of AF_ALG is refused to this process (a container's filter or a security module)",
 	[ALG_NO_CIPHER] = "the kernel offers no such cipher by AF_ALG: modules are missing (algif_aead and gcm, or algif_skcipher and xts)",
 	[ALG_NO_BIND] = "this process may not bind the cipher (crypto.af_alg_restrict, or a security module)",
