@@ -110,7 +110,7 @@ for part in "$@"; do
 	crypt) crypt ;;
 	fuzz) fuzz ;;
 	features) release && SCRIM_FEATURES_BUILD=$build/release ./scripts/features-off.sh ;;
-	vm) release && SCRIM_VM_BUILD=$build/release ./scripts/vm-test.sh all ;;
+	vm) release && SCRIM_VM_BUILD=$build/release ./scripts/vm-test.sh "6.1 6.12" all ;;
 	suites) SCRIM_SUITES_BUILD=$build ./scripts/suites.sh ;;
 	*)
 		echo "scripts/soak.sh: no part '$part': lifetime steer programs escape races memory differential store crypt fuzz features vm suites" >&2

@@ -45,7 +45,7 @@ run_tests() {
 
 # Without these there is nothing to test; a failing test does not keep the other parts from running.
 part "packages" ./scripts/install-packages.sh
-part "kernel for the virtual machine" env SCRIM_VM_BUILD="$build/release" ./scripts/vm-test.sh --fetch || true
+part "kernels for the virtual machine" env SCRIM_VM_BUILD="$build/release" ./scripts/vm-test.sh --fetch || true
 part "release build (gcc), warnings are errors" configure_and_build release gcc -DCMAKE_BUILD_TYPE=RelWithDebInfo
 part "build with address and undefined behaviour sanitizers (clang), fuzzers" configure_and_build asan clang \
 	-DCMAKE_BUILD_TYPE=Debug -DSCRIM_SANITIZE=address,undefined -DSCRIM_FUZZ=ON
@@ -59,7 +59,7 @@ part "unit tests, release build" run_tests release -L unit || true
 # Races, signals and terminals on a machine that others use too: what fails once is run once more, visibly.
 # scripts/soak.sh does not forgive.
 part "integration and escape tests, release build" run_tests release -LE 'unit|fuzz|vm' --repeat until-pass:2 || true
-part "on Debian's kernel, Yama scope 1, in a virtual machine" run_tests release -L vm || true
+part "on Debian's kernels, Yama scope 1, in a virtual machine" run_tests release -L vm || true
 # Whole in scripts/soak.sh.
 part "kernel features off, one at a time" env SCRIM_FEATURES_BUILD="$build/release" ./scripts/features-off.sh --quick || true
 exit "$failed"

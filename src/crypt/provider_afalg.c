@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "crypt/alg_socket.h"
 #include "crypt/provider.h"
+#include "crypt/secret.h"
 
 #define AAD_MOST 1024 /* the store's is 465 at most */
 
@@ -53,8 +54,10 @@ static int open_gcm(int *ret_fd, const char **ret_why)
 static int afalg_usable(const char **ret_why)
 {
 	_cleanup_close_ int fd = -EBADF;
+	/* Who stands in, and whose AES the derivation of XAES needs: loaded now, and not in the middle of a run. */
+	int r = aead_openssl.usable(ret_why);
 
-	return open_gcm(&fd, ret_why);
+	return r < 0 ? r : open_gcm(&fd, ret_why);
 }
 
 static int afalg_make(void **ret_context)
@@ -112,19 +115,27 @@ static ssize_t ask(struct afalg *a, uint32_t op, const uint8_t *key, const uint8
 	return n;
 }
 
-/* The kernel has not done it: OpenSSL does. */
+/* The kernel has not done it, or is not to: OpenSSL does. */
 static int instead(struct afalg *a)
 {
-	atomic_fetch_add_explicit(&by_openssl, 1, memory_order_relaxed);
 	return a->openssl ? 0 : aead_openssl.make(&a->openssl);
+}
+
+/* A file's key, unwrapped into secret memory, which the kernel cannot write to (memfd_secret(2)): not what it is for. */
+static bool is_key(const struct aead_message *m)
+{
+	return secret_size(m->out) > 0;
 }
 
 static int afalg_seal(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
 	struct afalg *a = context;
 
-	if (ask(a, ALG_OP_ENCRYPT, key, nonce, m) >= 0)
-		return 0;
+	if (!is_key(m)) {
+		if (ask(a, ALG_OP_ENCRYPT, key, nonce, m) >= 0)
+			return 0;
+		atomic_fetch_add_explicit(&by_openssl, 1, memory_order_relaxed);
+	}
 	int r = instead(a);
 	return r < 0 ? r : aead_openssl.seal(a->openssl, key, nonce, m);
 }
@@ -132,14 +143,17 @@ static int afalg_seal(void *context, const uint8_t *key, const uint8_t *nonce, c
 static int afalg_open(void *context, const uint8_t *key, const uint8_t *nonce, const struct aead_message *m)
 {
 	struct afalg *a = context;
-	ssize_t n = ask(a, ALG_OP_DECRYPT, key, nonce, m);
+	if (!is_key(m)) {
+		ssize_t n = ask(a, ALG_OP_DECRYPT, key, nonce, m);
 
-	if (n >= 0)
-		return 0;
-	if (n == -EBADMSG) {
-		if (m->len > 0)
-			memset(m->out, 0, m->len);
-		return -EBADMSG;
+		if (n >= 0)
+			return 0;
+		if (n == -EBADMSG) {
+			if (m->len > 0)
+				memset(m->out, 0, m->len);
+			return -EBADMSG;
+		}
+		atomic_fetch_add_explicit(&by_openssl, 1, memory_order_relaxed);
 	}
 	int r = instead(a);
 	return r < 0 ? r : aead_openssl.open(a->openssl, key, nonce, m);

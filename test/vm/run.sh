@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Inside the machine: the tests, their verdict on the console, the end.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 SCRIM_MUST_RUN=1 SCRIM_HAS_AF_ALG=1 TERM=dumb SCRIM_SLOW=10
+run=
 read -ra words </proc/cmdline
 for word in "${words[@]}"; do
 	case $word in
 	scrim.build=*) build=${word#*=} ;;
+	scrim.source=*) source=${word#*=} ;;
+	scrim.labels=*) labels=${word#*=} ;;
 	scrim.tests=*) tests=${word#*=} ;;
+	scrim.run=*) run=$(base64 -d <<<"${word#*=}") ;;
 	scrim.yama=*) echo "${word#*=}" >/proc/sys/kernel/yama/ptrace_scope ;;
 	esac
 done
@@ -27,8 +31,15 @@ case $("$build/src/scrim" run -r 'hide /nonexistent-scrim' -- python3 -c "$hash"
 esac
 # A processor that is emulated is slow: what has a time limit gets ten times as much (in memory, as all that is written).
 sed -i 's/TIMEOUT "\([0-9]*\)"/TIMEOUT "\10"/' "$build/test/CTestTestfile.cmake"
-cd "$build" && setsid -w ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 3000 -j 2 -R "$tests" ||
-	status=$?
+# Keys by serial number came with 6.2: then a key of type logon has to work.
+[ "$(printf '%s\n' 6.2 "$(uname -r)" | sort -V | head -1)" != 6.2 ] || export SCRIM_HAS_KEY_SERIAL=1
+cd "$build" || status=1
+if [ -n "$run" ]; then
+	bash -c "$run" || status=$?
+else
+	setsid -w ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 3000 -j 2 -L "$labels" -R "$tests" || status=$?
+	[ "$labels" != kernel ] || "$source/test/vm/afalg.sh" "$build/src/scrim" /dev/vdc || status=1
+fi
 echo "the tests ended with status $status"
 sync
 echo o >/proc/sysrq-trigger

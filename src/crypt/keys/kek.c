@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <linux/if_alg.h>
 
@@ -39,15 +40,45 @@ int kek_id_of(const uint8_t *bytes, uint8_t ret_id[KEK_ID])
 	return id_of(bytes, KEK_SIZE, ret_id);
 }
 
-/* AES-256-XTS of the kernel, under the key that it keeps. */
-static int stretch_in_kernel(int fd, const uint8_t *salt, const uint8_t *text, uint8_t *ret_out)
+/*
+ * Memory that the kernel's ciphers write to: they pin its pages, which those of memfd_secret(2) do not let happen (EFAULT). So
+ * it is locked and in no core dump, and no better.
+ */
+static uint8_t *map_locked(void)
 {
-	struct iovec in = {(void *)(uintptr_t)text, KDF_TEXT}, out = {ret_out, KDF_TEXT};
+	void *page = mmap(NULL, KDF_TEXT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (mlock(page, KDF_TEXT) == 0 && madvise(page, KDF_TEXT, MADV_DONTDUMP) == 0 && madvise(page, KDF_TEXT, MADV_DONTFORK) == 0)
+		return page;
+	munmap(page, KDF_TEXT);
+	return NULL;
+}
+
+static int ask_kernel(int fd, const uint8_t *salt, const uint8_t *text, uint8_t *locked)
+{
+	struct iovec in = {(void *)(uintptr_t)text, KDF_TEXT}, out = {locked, KDF_TEXT};
 	const struct alg_request request = {.op = ALG_OP_ENCRYPT, .iv = salt, .iv_len = KDF_SALT, .in = &in, .in_count = 1,
 					    .in_len = KDF_TEXT, .out = &out, .out_count = 1};
 	ssize_t n = alg_ask(fd, &request);
 
 	return n == KDF_TEXT ? 0 : n < 0 ? (int)n : -EIO;
+}
+
+/* AES-256-XTS of the kernel, under the key that it keeps. */
+static int stretch_in_kernel(int fd, const uint8_t *salt, const uint8_t *text, uint8_t *ret_out)
+{
+	uint8_t *locked = map_locked();
+
+	if (!locked)
+		return -ENOMEM;
+	int r = ask_kernel(fd, salt, text, locked);
+	if (r == 0)
+		memcpy(ret_out, locked, KDF_TEXT);
+	secret_wipe(locked, KDF_TEXT);
+	munmap(locked, KDF_TEXT);
+	return r;
 }
 
 static int stretch(const struct kek *kek, const uint8_t *salt, const uint8_t *text, uint8_t *ret_out)

@@ -172,7 +172,9 @@ static int say_lack(const struct kernel_key *key, enum alg_lack lack, int error,
 static int derive_in_kernel(const struct kernel_key *key, long serial, const uint8_t *salt, uint8_t *ret_key,
 			    struct errmsg *msg)
 {
-	struct iovec in = {(void *)(uintptr_t)slot_label, sizeof(slot_label)}, out = {ret_key, XAES_KEY_SIZE};
+	/* Not secret memory, which the kernel cannot pin: wiped at once. */
+	uint8_t plain[XAES_KEY_SIZE];
+	struct iovec in = {(void *)(uintptr_t)slot_label, sizeof(slot_label)}, out = {plain, sizeof(plain)};
 	const struct alg_request request = {.op = ALG_OP_ENCRYPT, .iv = salt, .iv_len = SLOT_SALT, .in = &in, .in_count = 1,
 					    .in_len = sizeof(slot_label), .out = &out, .out_count = 1};
 	enum alg_lack lack = ALG_NO_REQUEST;
@@ -184,6 +186,9 @@ static int derive_in_kernel(const struct kernel_key *key, long serial, const uin
 
 		lack = ALG_NO_REQUEST;
 		r = n == XAES_KEY_SIZE ? 0 : n < 0 ? (int)n : -EIO;
+		if (r == 0)
+			memcpy(ret_key, plain, sizeof(plain));
+		secret_wipe(plain, sizeof(plain));
 	}
 	return r < 0 ? say_lack(key, lack, r, msg) : 0;
 }
