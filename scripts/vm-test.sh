@@ -90,6 +90,7 @@ for kernel in $kernels; do fetch_kernel "$kernel"; done
 ! $fetch || exit 0
 
 work=
+# shellcheck disable=SC2317 # by the trap
 cleanup() {
 	for process in ${served:-} ${machine:-}; do kill "$process" 2>/dev/null || true; done
 	[ -z "$work" ] || rm -rf "$work"
