@@ -186,6 +186,8 @@ static int messages_errand(const uint64_t args[6], unsigned flags, struct messag
 
 /* ---- the calls ---- */
 
+#define MAX_RW_COUNT 0x7ffff000UL /* linux/fs.h: more is cut to that */
+
 int vfs_sendto(struct op *op, const uint64_t args[6], struct outcome *out)
 {
 	_cleanup_endpoint_ struct endpoint endpoint = {.fd = -EBADF};
@@ -198,6 +200,9 @@ int vfs_sendto(struct op *op, const uint64_t args[6], struct outcome *out)
 		out->kind = OUT_CONTINUE;
 		return 0;
 	}
+	/* net/socket.c, __sys_sendto(): data in the kernel's half is told before the descriptor is looked at. */
+	if ((int64_t)args[1] < 0 || args[1] + (args[2] < MAX_RW_COUNT ? args[2] : MAX_RW_COUNT) > INT64_MAX)
+		return -EFAULT;
 	int error = endpoint_find(op, args[0], &endpoint);
 	if (!error)
 		error = address_read(op, args[4], (int)args[5], &address);

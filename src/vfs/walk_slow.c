@@ -361,6 +361,9 @@ static int step_last_name(struct resolver *r, const char *name, size_t len, size
 	}
 	if (len > NAME_MAX) {
 		error = parent_errors(r->cur, len);
+		/* As its file system says it: in procfs such a name is only one that is not there. */
+		if (error == -ENAMETOOLONG && faccessat(r->cur, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			error = -errno;
 		return error ? error : -ENAMETOOLONG;
 	}
 	error = keep_parent(r, name, len);
