@@ -4,6 +4,7 @@
 #   SCRIM_SOAK_BUILD=DIR            where to build (default: build): DIR/release, and DIR/fuzz with clang
 #   SCRIM_SOAK_ROUNDS=N             how often each part is run (default: 20; lifetime and memory N/10, at least once)
 #   SCRIM_FUZZ_RUNS=N               executions of each fuzzer (default: 20,000,000)
+#   SCRIM_FUZZ_CALLS=N              random system calls of each kind, as root and as an ordinary user (default: 2,000,000)
 # SCRIM_SOAK=1 is set for the tests; those with a loop of their own honour it:
 #   integration/lifetime_of_descriptions.py   30,000 turns of each kind instead of 3,000
 #   integration/store_rekey.py                commands killed at each step instead of 14; 1,000 copies of a file in use
@@ -81,8 +82,11 @@ crypt() {
 }
 
 # Straight from the corpus, with another seed each time: the tests' own seed and time limit are for quick runs.
+# Also system calls made at random, natively and inside, and against hidden files: SCRIM_FUZZ_CALLS of each, other ones
+# each time.
 fuzz() {
 	local fuzzer name
+	SCRIM_FUZZ_CALLS="${SCRIM_FUZZ_CALLS:-2000000}" SCRIM_FUZZ_SEED="$RANDOM" again 1 '^escape\.fuzz_calls'
 	CC=clang cmake -G Ninja -S . -B "$build/fuzz" -DCMAKE_BUILD_TYPE=Debug -DSCRIM_FUZZ=ON >/dev/null
 	ninja -C "$build/fuzz"
 	mkdir -p "$build/fuzz/found"

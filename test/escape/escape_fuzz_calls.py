@@ -109,6 +109,7 @@ def compare(escape):
             equal(sorted(ours), sorted(theirs), f"{place.name}: the lives from {first}")
             check("HANG" not in inside, f"{place.name}: a life from {first} on hangs")
             calls = re.search(r"^calls (\d+) past (\d+) killed (\d+)", inside, re.M)
+            equal(int(calls[1]), LIFE * words[4], f"{place.name}: calls of the lives from {first}")
             total, past = total + int(calls[1]), past + int(calls[2])
             for life, lines in theirs.items():
                 if first_difference(lines, ours.get(life, [])) is not None:
@@ -169,10 +170,13 @@ def leak(escape):
         tree = plant(sides)
         if escape.uid:
             # The same natively finds it, in whatever way: so does the search.
-            result = escape.native(sides.words("leak", 0, 1, 3000), expect=3, timeout=PATIENCE)
-            check("SEEN by" in result.stdout, "natively nothing is seen")
-            sides.clear()
-            tree = plant(sides)
+            for life in range(10):
+                result = escape.native(sides.words("leak", life, 1, 1000), expect=None, timeout=PATIENCE)
+                sides.clear()
+                tree = plant(sides)
+                if result.returncode == 3 and "SEEN by" in result.stdout:
+                    break
+            check(result.returncode == 3, f"natively nothing is seen: {result.stdout[-1000:]}")
         rules = [f"hide {tree}/hidden", "hide **/.env", f"hide {tree}/secret", f"mask {tree}/masked", f"deny {tree}/denied"]
         if escape.uid == 0:
             rules = ["readonly /", f"free {sides.top}"] + rules
@@ -187,7 +191,8 @@ def leak(escape):
             calls = re.search(r"^calls (\d+) past (\d+) killed (\d+) seen 0$", result.stdout, re.M)
             if check(calls, f"{place.name}, lives from {first}: {result.stdout[-500:]}"):
                 total, past = total + int(calls[1]), past + int(calls[2])
-                equal(int(calls[3]), 0, f"{place.name}: lives from {first} that were killed: {result.stdout[-500:]}")
+                equal(int(calls[1]), LIFE * words[4], f"{place.name}: calls of the lives from {first}")
+                equal(int(calls[3]), 0, f"{place.name}: lives from {first} that did not end well: {result.stdout[-500:]}")
         equal(planted(sides), before, f"{place.name}: what was hidden, masked or denied, and nothing else has its text")
     check(2 * past > total, f"only {past} of {total} calls got past their first check")
     print(f"   {total} calls, {past} past their first check, nothing seen", flush=True)

@@ -8,7 +8,7 @@
  *      show      the same with the arguments
  *      leak      all calls, in a tree where the names hidden, .env, secret, masked and denied are the driver's
  *   CANARY: the text, each byte plus one, so that it stands nowhere in this process
- * Tells at the end how many calls were made, how many got past their first check, how many lives were killed; and, as the
+ * Tells at the end how many calls were made, how many got past their first check, how many lives did not end well; and, as the
  * exit status 3, that the text was seen.
  */
 #include "fuzz_calls.h"
@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -189,6 +190,9 @@ static void tame(struct fuzz *fuzz, const struct fuzz_call *call, uint64_t args[
 		args[1] |= SOCK_NONBLOCK;
 	else if (call->nr == SYS_fcntl && (int)args[1] == F_SETFL)
 		args[2] |= O_NONBLOCK;
+	/* One event at least: what a mask without any means is another question. */
+	else if (call->nr == SYS_inotify_add_watch)
+		args[2] |= IN_ATTRIB;
 	/* A file that is read by the paths of all is not made larger than the disk likes. */
 	else if (call->nr == SYS_pwrite64 || call->nr == SYS_pwritev2 || call->nr == SYS_fallocate)
 		args[call->nr == SYS_fallocate ? 2 : 3] &= 0xfffff;
@@ -335,6 +339,16 @@ static void one_call(struct fuzz *fuzz)
 	note("%s %ld\n", call->name, result);
 }
 
+/* LENGTH bytes, and behind them a page that nobody may touch: whatever is read into them goes no further. */
+static char *fenced(size_t length)
+{
+	char *at = mmap(NULL, length + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || mprotect(at + length, 4096, PROT_NONE) < 0)
+		broken("no memory: %s", strerror(errno));
+	return at;
+}
+
 static void live(const char *tree, uint64_t seed, unsigned calls)
 {
 	struct fuzz fuzz = {.random = seed, .tree = tree, .leak = mode == LEAK, .last_fd = 3};
@@ -345,10 +359,10 @@ static void live(const char *tree, uint64_t seed, unsigned calls)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	umask(022);
-	fuzz.arena = mmap(NULL, FUZZ_ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	fuzz.text = mmap(NULL, FUZZ_TEXT + 2 * 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fuzz.arena = fenced(FUZZ_ARENA);
+	fuzz.text = fenced(FUZZ_TEXT + 2 * 8192);
 	memory = mmap((void *)FUZZ_MEMORY_AT, FUZZ_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (fuzz.arena == MAP_FAILED || fuzz.text == MAP_FAILED || memory != (void *)FUZZ_MEMORY_AT || chdir(tree) < 0)
+	if (memory != (void *)FUZZ_MEMORY_AT || chdir(tree) < 0)
 		broken("a life cannot begin: %s", strerror(errno));
 	make_tree();
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -427,7 +441,7 @@ static unsigned long run_lives(const char *dir, uint64_t seed, unsigned first, u
 			remove_beneath(home);
 		close(home);
 		for (size_t level = 0; level < depth; level++)
-			if (mkdir(levels[level], 0755) < 0 && errno != EEXIST)
+			if (mkdir(levels[level], 0755) < 0 && (errno != EEXIST || chmod(levels[level], 0755) < 0))
 				broken("%s: %s", levels[level], strerror(errno));
 		for (size_t level = depth - 1; level-- > 0;)
 			chmod(levels[level], 0555);
@@ -442,11 +456,11 @@ static unsigned long run_lives(const char *dir, uint64_t seed, unsigned first, u
 			_exit(0);
 		}
 		status = watch(child);
-		killed += !WIFEXITED(status);
+		killed += status != 0;
 		if (mode != LEAK)
 			printf("life %u\n", i);
 		fwrite(all->log, 1, all->used, stdout);
-		if (mode != LEAK || !WIFEXITED(status))
+		if (mode != LEAK || status != 0)
 			printf("end %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status));
 		/* Children of children that have not been waited for. */
 		while (waitpid(-1, NULL, WNOHANG) > 0)
