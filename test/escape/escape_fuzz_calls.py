@@ -52,13 +52,17 @@ class Sides:
     def words(self, mode, first, lives, calls=LIFE):
         return [self.escape.tool("escape_fuzz_calls"), mode, SEED, first, lives, calls, self.top, self.encoded]
 
-    def clear(self):
+    def open_up(self):
+        """Directories that a life has closed."""
         os.chmod(self.top, 0o755)
         for directory, dirs, _ in os.walk(self.top):
             for name in dirs:
                 path = os.path.join(directory, name)
                 if not os.path.islink(path):
                     os.chmod(path, 0o755)
+
+    def clear(self):
+        self.open_up()
         shutil.rmtree(self.top)
         os.makedirs(self.top)
 
@@ -150,6 +154,7 @@ def plant(sides):
 def planted(sides):
     """By inode, what has the canary in it; what was made of it since shows."""
     found = {}
+    sides.open_up()
     for directory, dirs, files in os.walk(sides.top):
         for name in dirs + files:
             path = os.path.join(directory, name)
