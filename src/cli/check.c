@@ -6,7 +6,9 @@
 
 #include "cli/cli.h"
 #include "cli/json_value.h"
+#include "cli/key_options.h"
 #include "cli/policy_options.h"
+#include "vfs/policy/internal.h"
 
 #define EXIT_POLICY_WRONG 1
 
@@ -21,42 +23,73 @@ static void free_options(struct policy_options **options)
 	policy_options_free(*options);
 }
 
-static json_t *warnings_of(const struct policy *policy)
+/* Do it for each thing that is not as it should be. */
+typedef void take_warning(void *data, const char *warning);
+
+/* A crypt rule whose key is not there: `scrim run` would stop, unless it is given one. */
+static void check_key(const struct policy *policy, uint32_t at, take_warning *take, void *data)
 {
-	json_t *list = json_array();
+	const struct rule *rule = policy_rule(policy, at);
+	char place[512], text[4096];
+	struct errmsg why = {0};
+
+	if (!rule->crypt_key || strcmp(rule->crypt_key, KEY_EPHEMERAL) == 0)
+		return;
+	int error = key_look(rule->crypt_key, &why);
+	if (error == 0)
+		return;
+	snprintf(text, sizeof(text), "%s: crypt %s key=%s: %s%s", rule_place(rule->origin, rule->line, place, sizeof(place)),
+		 rule->pattern, rule->crypt_key, why.text[0] ? why.text : strerror(-error),
+		 error == -ENOKEY ? "; scrim run wants it, or --key-file" : "");
+	take(data, text);
+}
+
+static void each_warning(const struct policy *policy, take_warning *take, void *data)
+{
 	const char *warning;
 
 	for (uint32_t i = 0; (warning = policy_warning(policy, i)); i++)
-		json_array_append_new(list, json_bytes(warning));
-	return list;
+		take(data, warning);
+	for (uint32_t i = 0; i < policy_rule_count(policy); i++)
+		check_key(policy, i, take, data);
+}
+
+static void take_json(void *data, const char *warning)
+{
+	json_array_append_new(data, json_bytes(warning));
+}
+
+static void take_line(void *data, const char *warning)
+{
+	(void)data;
+	cli_warn("%s", warning);
 }
 
 static json_t *describe(const char *name, const struct policy *policy, const struct errmsg *msg)
 {
-	json_t *result = json_object();
+	json_t *result = json_object(), *warnings = json_array();
 
 	json_object_set_new(result, "name", json_bytes(name));
 	json_object_set_new(result, "ok", json_boolean(policy));
 	if (!policy) {
+		json_decref(warnings);
 		json_object_set_new(result, "error", json_bytes(msg->text));
 		return result;
 	}
+	each_warning(policy, take_json, warnings);
 	json_object_set_new(result, "rules", json_integer(policy_rule_count(policy)));
 	json_object_set_new(result, "env_rules", json_integer(policy_env_count(policy)));
-	json_object_set_new(result, "warnings", warnings_of(policy));
+	json_object_set_new(result, "warnings", warnings);
 	return result;
 }
 
 static void print(const char *name, const struct policy *policy, const struct errmsg *msg)
 {
-	const char *warning;
-
 	if (!policy) {
 		cli_error("%s", msg->text);
 		return;
 	}
-	for (uint32_t i = 0; (warning = policy_warning(policy, i)); i++)
-		cli_warn("%s", warning);
+	each_warning(policy, take_line, NULL);
 	uint32_t rules = policy_rule_count(policy), env = policy_env_count(policy);
 	print_safe(stdout, name);
 	printf(": %u rule%s", rules, rules == 1 ? "" : "s");

@@ -182,6 +182,19 @@ static int open_name(const struct key_source *source, const char *name, struct k
 	return open_slots(source, file, name, ret_kek);
 }
 
+int key_look(const char *name, struct errmsg *msg)
+{
+	_cleanup_(cleanup_key_file) struct key_file *file = NULL;
+	int r = keys_load_file(name, &file, msg);
+
+	if (r == -ENOKEY) {
+		_cleanup_close_ int fd = credential_open("key", name);
+
+		return fd >= 0 ? 0 : r;
+	}
+	return r;
+}
+
 /* KEK becomes one of KEYS, or is released. */
 static int add(struct keys *keys, struct kek *kek)
 {

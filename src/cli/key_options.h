@@ -94,5 +94,11 @@ int keys_directory(bool create, char *ret_path, size_t size, int *ret_fd, struct
 /* The key file NAME of that directory. -ENOKEY: there is none; as key_dir_load() else, with MSG. */
 int keys_load_file(const char *name, struct key_file **ret_file, struct errmsg *msg);
 
+/*
+ * Is there a key that --key NAME would open? Nothing is opened and nobody asked. 0; -ENOKEY: none of yours, nor a credential; or a
+ * negative errno for a file that is there and cannot be read, with MSG.
+ */
+int key_look(const char *name, struct errmsg *msg);
+
 /* The exit status for ERROR (a negative errno, or 0) in commands that deal with keys and encrypted files. */
 int exit_status_of(int error);

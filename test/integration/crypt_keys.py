@@ -204,6 +204,10 @@ def test_wrong_usage():
     out, err = home.scrim("check", "-r", "crypt ~/letters/*.txt key=work files=only")
     assert "temporary and backup files" in err and "good" in out, (out, err)
     assert home.scrim("check", "-r", "crypt ~/letters key=work")[1] == ""
+    # A key that is not there; of one that wants a passphrase nobody is asked for it.
+    out, err = home.scrim("check", "-r", "crypt ~/letters key=absent")
+    assert "there is no key absent" in err and "key=absent" in err and "good" in out, (out, err)
+    assert home.scrim("check", "-r", "crypt ~/letters key=locked")[1] == ""
 
 
 def on_a_terminal(home, *words):

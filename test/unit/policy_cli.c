@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "cli/cli.h"
+#include "cli/key_options.h"
 #include "cli/policy_options.h"
 
 static char directory[64], output[65536];
@@ -109,6 +110,24 @@ static void test_order(void **state)
 	assert_string_equal(policy_rule(policy, 2)->verb, "deny");
 	policy_free(policy);
 	policy_options_free(options);
+}
+
+/* Instead of key_options.c's: there is one key. */
+int key_look(const char *name, struct errmsg *msg)
+{
+	return strcmp(name, "mine") == 0 ? 0 : errmsg_set(msg, -ENOKEY, "there is no key %s", name);
+}
+
+static void test_check_keys(void **state)
+{
+	(void)state;
+	write_file("keys.conf", "crypt /nowhere key=mine\ncrypt /nowhere/else key=absent\ncrypt /nowhere/none key=ephemeral\n");
+	assert_int_equal(CALL(cmd_check, ARG("--json"), ARG("keys.conf")), 0);
+	json_t *all = output_json(), *warnings = json_object_get(json_array_get(json_object_get(all, "policies"), 0), "warnings");
+	assert_int_equal(json_array_size(warnings), 1);
+	assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)),
+			       "keys.conf:2: crypt /nowhere/else key=absent: there is no key absent"));
+	json_decref(all);
 }
 
 static void test_check(void **state)
@@ -267,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check_keys),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_last),
 		cmocka_unit_test(test_tree),
