@@ -120,7 +120,8 @@ class Encrypted:
         """The two lines without what may differ."""
         if native == inside:
             return native, inside
-        if self.REGULAR.search(native):
+        regular = self.REGULAR.search(native)
+        if regular:
             # In memory a file lies in pages of 4 KiB, without holes; ext4 knows holes, and blocks it has reserved.
             native, inside = self.replaced("st_blocks", self.BLOCKS, native, inside, " blocks ~ ")
             # Reading goes past the file system: of the real file it is the loading that is seen.
@@ -129,7 +130,7 @@ class Encrypted:
             # Also one that was removed since, while another is left.
             if self.SEVERAL.search(native) or (' (deleted)"' in inside and " nlink 0 " not in inside):
                 native, inside = self.replaced("one of several names", self.NAME, native, inside, " at ~")
-        if self.REGULAR.search(native) or call.startswith("fcntl.getfl"):
+        if regular or call.startswith("fcntl.getfl"):
             native, inside = self.without_tmpfile(native, inside)
         if call.startswith("execve"):
             native, inside = self.replaced("one of several names", self.EXE, native, inside, " exe ~ at ")

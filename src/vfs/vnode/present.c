@@ -72,7 +72,8 @@ int vnodes_present(struct vnodes *all, const struct vnode_place *place, struct s
 		return 0;
 	pthread_mutex_lock(&all->lock);
 	v = table_find(all, place->real->st_dev, place->real->st_ino);
-	shown = v && !v->let_go && show_vnode(v, stat);
+	/* What was let go of may be another's by now; as long as it looks the same it is not. */
+	shown = v && (!v->let_go || stamp_is_same(&stamp, &v->stamp)) && show_vnode(v, stat);
 	pthread_mutex_unlock(&all->lock);
 	if (shown || place->real->st_size == 0)
 		return 0;
