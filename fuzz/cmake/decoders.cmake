@@ -1,6 +1,6 @@
 # What every handler makes of the arguments and the memory of a caller. The calls of guard.c stand before libc's.
 set(decoder_sources ../fuzz/guest.c ../fuzz/guard.c intercept/dispatch.c intercept/dumpable.c)
-foreach(folder proc vfs vfs/overlay vfs/policy vfs/vnode crypt crypt/store crypt/keys crypt/files)
+foreach(folder proc vfs vfs/overlay vfs/policy vfs/vnode vfs/watch crypt crypt/store crypt/keys crypt/files)
   file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}/src CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.c)
   list(APPEND decoder_sources ${found})
 endforeach()

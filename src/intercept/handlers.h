@@ -70,7 +70,10 @@ HANDLER(handle_truncate);
 HANDLER(handle_ftruncate);
 HANDLER(handle_fallocate);
 HANDLER(handle_fcntl);
+HANDLER(handle_inotify_init);
+HANDLER(handle_inotify_init1);
 HANDLER(handle_inotify_add_watch);
+HANDLER(handle_inotify_rm_watch);
 /* handlers_sync.c */
 HANDLER(handle_fsync);
 HANDLER(handle_fdatasync);

@@ -199,6 +199,25 @@ HANDLER(handle_fcntl)
 	return vfs_fcntl_setfl(op, (int)args[0], (int)args[2], out);
 }
 
+HANDLER(handle_inotify_init)
+{
+	(void)nr;
+	(void)args;
+	return vfs_inotify_init(op, 0, out);
+}
+
+HANDLER(handle_inotify_init1)
+{
+	(void)nr;
+	return vfs_inotify_init(op, (int)args[0], out);
+}
+
+HANDLER(handle_inotify_rm_watch)
+{
+	(void)nr;
+	return vfs_inotify_rm_watch(op, (int)args[0], (int)args[1], out);
+}
+
 HANDLER(handle_inotify_add_watch)
 {
 	int early, error;

@@ -32,6 +32,7 @@
 #include "intercept/record.h"
 #include "intercept/steer/steer.h"
 #include "vfs/state.h"
+#include "vfs/watch/queues.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -376,6 +377,11 @@ static int serve(struct worker *worker, struct outcome *out)
 	if (!error)
 		error = handler(&worker->op, worker->notif.data.nr, args, out);
 	op_end(&worker->op);
+	if (queues_any(worker->op.view->queues)) {
+		op_own_rights(&worker->op);
+		queues_pump(worker->op.view->queues);
+		op_lend_rights(&worker->op);
+	}
 	if (worker->all->config.record && !error)
 		record_note(worker->all->config.record, row->handler, &worker->op);
 	/* What was read through the pid was the caller's only if it still waits; a dead one needs no answer. */

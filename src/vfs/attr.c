@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attributes, sizes, status flags and watches. Calls by path act on the judged object through its O_PATH descriptor:
+ * Attributes, sizes and status flags. Calls by path act on the judged object through its O_PATH descriptor:
  * the magic link in procfs leads to that very object, a symlink included. Calls by descriptor that change the object
  * do the same; those that need the open file description act on a copy of it.
  */
@@ -10,7 +10,6 @@
 #include <linux/magic.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -350,37 +349,4 @@ int vfs_fcntl_seals(struct op *op, int fd, int command, unsigned seals, struct o
 	if (vnodes_find(op->view->vnodes, stat.st_dev, stat.st_ino, NULL, NULL, NULL, NULL, NULL) == 0)
 		return -EINVAL;
 	return done(syscall(SYS_fcntl, copy, command, (unsigned long)seals), out);
-}
-
-int early_inotify(struct op *op, int fd, uint32_t mask)
-{
-	_cleanup_close_ int copy = -EBADF;
-	int flags, error = target_share(op, fd, &copy, &flags);
-
-	if (error && error != -EBADF)
-		return error;
-	/* The kernel looks at the path last: with a bad one, any other error is about the rest. */
-	if (syscall(SYS_inotify_add_watch, copy, (const char *)-1L, mask) >= 0 || errno == EFAULT)
-		return 0;
-	return -errno;
-}
-
-int vfs_inotify_add_watch(struct op *op, int fd, uint32_t mask, struct outcome *out)
-{
-	_cleanup_close_ int copy = -EBADF;
-	struct walk *walk = &op->walk[0];
-	char name[FD_NAME_MAX];
-	int flags, error = early_inotify(op, fd, mask);
-
-	if (!error)
-		error = target_find(op, walk, AT_FDCWD, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
-	if (!error && (mask & IN_ONLYDIR) && !S_ISDIR(walk->stat.st_mode))
-		error = -ENOTDIR;
-	if (!error)
-		error = target_share(op, fd, &copy, &flags);
-	if (!error)
-		error = ready(op, walk, INTENT_LOOKUP);
-	/* The magic link itself has to be followed, and leads to a symlink without following that. */
-	return error ? error
-		     : done(inotify_add_watch(copy, fd_name(walk->fd, name), mask & ~(uint32_t)IN_DONT_FOLLOW), out);
 }

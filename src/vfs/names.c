@@ -24,6 +24,7 @@
 #include "vfs/ops.h"
 #include "vfs/private.h"
 #include "vfs/still.h"
+#include "vfs/watch/queues.h"
 
 /* A name with the slash that followed it, for calls that look at it. */
 #define NAME_TEXT_MAX (NAME_MAX + 2)
@@ -470,6 +471,8 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 	still_change_end();
 	if (!error)
 		moved(op, from, to, flags);
+	if (!error && ((from->exists && S_ISDIR(from->stat.st_mode)) || (flags & RENAME_EXCHANGE)))
+		queues_renamed(op->view->queues, from->path, to->path, flags & RENAME_EXCHANGE);
 	/* One file for another, as most renames are, leaves a file. */
 	if (!from->exists || !S_ISREG(from->stat.st_mode) || (flags & RENAME_EXCHANGE))
 		known_forget(op->view->known);

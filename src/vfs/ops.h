@@ -51,6 +51,9 @@ int vfs_fallocate(struct op *op, int fd, int mode, int64_t offset, int64_t lengt
 int vfs_fcntl_setfl(struct op *op, int fd, int flags, struct outcome *out);
 /* F_GET_SEALS, F_ADD_SEALS. */
 int vfs_fcntl_seals(struct op *op, int fd, int command, unsigned seals, struct outcome *out);
+/* inotify.c */
+int vfs_inotify_init(struct op *op, int flags, struct outcome *out);
+int vfs_inotify_rm_watch(struct op *op, int fd, int wd, struct outcome *out);
 int vfs_inotify_add_watch(struct op *op, int fd, uint32_t mask, struct outcome *out);
 
 /* sync.c */

@@ -20,6 +20,7 @@
 #include "vfs/proclink.h"
 #include "vfs/procmaps.h"
 #include "vfs/vnode/vnode.h"
+#include "vfs/watch/queues.h"
 
 #ifndef AT_EACCESS
 #define AT_EACCESS 0x200
@@ -234,9 +235,9 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 		error = proclink_self_text(op, kind, target, &len);
 		return error ? error : len;
 	}
-	if (!op->view->needs.mask && !op->view->needs.crypt && !op->view->privates)
+	if (!op->view->needs.mask && !op->view->needs.crypt && !op->view->privates && !queues_any(op->view->queues))
 		return 0;
-	/* A descriptor of content that we made names the file that it stands for. */
+	/* A descriptor of what we made names what it stands for. */
 	bool own = proclink_is_own(op, walk->path, walk->path_len);
 	if (own)
 		op_own_rights(op);
@@ -244,6 +245,8 @@ static ssize_t read_proc_link(struct op *op, struct walk *walk, char target[PATH
 	error = object < 0 ? procmaps_mapped(walk, &stat) : fstat(object, &stat) < 0 ? -errno : 0;
 	if (own)
 		op_lend_rights(op);
+	if (!error && queues_own(op->view->queues, &stat))
+		return snprintf(target, PATH_MAX, "anon_inode:inotify");
 	if (error || !S_ISREG(stat.st_mode))
 		return 0;
 	len = private_link_text(op->view, &stat, target, PATH_MAX);

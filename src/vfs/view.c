@@ -17,6 +17,7 @@
 #include "vfs/overlay/pins.h"
 #include "vfs/overlay/privates.h"
 #include "vfs/vnode/vnode.h"
+#include "vfs/watch/queues.h"
 
 /* One uid in all places, and one gid. */
 static bool has_one_id(void)
@@ -139,6 +140,10 @@ int view_new(const struct view_config *config, struct view **ret, struct errmsg 
 	error = open_vnodes(view, config, msg);
 	if (error < 0)
 		return error;
+	if (view->needs.hide || view->needs.crypt)
+		error = queues_new(policy, view->pins, &view->queues);
+	if (error < 0)
+		return errmsg_set(msg, error, "out of memory");
 	error = binfmt_misc_new(view->proc_fd, &view->formats);
 	if (error < 0)
 		return errmsg_set(msg, error, "out of memory");
@@ -155,6 +160,7 @@ struct view *view_free(struct view *view)
 {
 	if (!view)
 		return NULL;
+	queues_free(view->queues);
 	vnodes_free(view->vnodes);
 	privates_free(view->privates);
 	binfmt_misc_free(view->formats);

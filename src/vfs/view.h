@@ -21,6 +21,7 @@ struct link_hints;
 struct masks;
 struct pins;
 struct privates;
+struct queues;
 struct vnodes;
 struct vnodes_config;
 
@@ -37,6 +38,7 @@ struct view {
 	struct masks *masks; /* masked content being shown (overlay/mask.h) */
 	struct vnodes *vnodes; /* encrypted files in use (vnode/vnode.h); NULL: no rule encrypts */
 	struct privates *privates; /* files of the view's own (overlay/privates.h); NULL: no create=private */
+	struct queues *queues; /* of file events, fed by us (watch/queues.h); NULL: they are the kernel's */
 	struct known *known; /* paths that just led to regular files (known.h) */
 	struct binfmt_misc *formats; /* registered with the kernel (proc/binfmt_misc.h) */
 	struct link_hints *links; /* where symlinks were met (walk_links.c) */
