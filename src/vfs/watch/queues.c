@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "vfs/watch/internal.h"
 
+#define PIPE_SIZE  (64 * 4096) /* bytes; each event takes a page */
 #define PUMPED_MAX 8u /* with more queues their readers wait for the thread */
 
 /* What epoll tells: the queue's number and which of its two descriptors; 0 is the kick. */
@@ -218,6 +219,8 @@ static int make_pipe(struct queue *queue, bool nonblock, int *ret_fd)
 		safe_close(ends[0]);
 		return -errno;
 	}
+	/* More if it may be: who reads much waits less often. The user's share (pipe(7)) stands this for all queues he may have. */
+	(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
 	queue->pipe_dev = stat.st_dev;
 	queue->pipe_ino = stat.st_ino;
 	*ret_fd = ends[0];
