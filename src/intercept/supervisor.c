@@ -94,8 +94,6 @@ static void raise_limits(void)
 	/* The process is not dumpable, which is enough; the command has its own limit by now. */
 	setrlimit(RLIMIT_CORE, &no_core);
 	signal(SIGXFSZ, SIG_IGN);
-	/* A queue of events (vfs/watch) whose reader has gone says EPIPE. */
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /*

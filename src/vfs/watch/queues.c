@@ -168,6 +168,8 @@ static int start(struct queues *queues)
 
 	if (queues->started)
 		return 0;
+	/* A pipe whose reader has gone says EPIPE; of the whole process. */
+	signal(SIGPIPE, SIG_IGN);
 	queues->epoll = epoll_create1(EPOLL_CLOEXEC);
 	queues->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queues->epoll < 0 || queues->kick < 0 || epoll_ctl(queues->epoll, EPOLL_CTL_ADD, queues->kick, &event) < 0)
