@@ -31,14 +31,14 @@ apt_for() {
 		-o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
 }
 
-# What is linked, with all that it needs; and the C library's headers and objects for the linker.
+# What is linked, with all that it needs, down to the C library that the emulator runs; its headers come with the compiler.
 fetch_libraries() {
 	local arch=$1 root=$build/$1/root names
 	[ ! -e "$root/done" ] || return 0
 	mkdir -p "$root" "$build/$arch/download"
 	apt_for "$arch" apt-get update
 	names=$(apt_for "$arch" apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
-		libsodium-dev libssl-dev libcmocka-dev libc6-dev | grep '^lib' | grep -v '[<:]' | sort -u)
+		libsodium-dev libssl-dev libcmocka-dev | grep '^lib' | grep -v '[<:]' | sort -u)
 	# shellcheck disable=SC2086 # a list of words
 	(cd "$build/$arch/download" && apt_for "$arch" apt-get download $names)
 	for package in "$build/$arch/download"/*.deb; do dpkg-deb -x "$package" "$root"; done
@@ -60,7 +60,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 EOF
 	PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/usr/lib/${folder[$arch]}/pkgconfig:$root/usr/share/pkgconfig \
 		cmake -G Ninja -S "$source/test/cross" -B "$build/$arch/build" -DCMAKE_TOOLCHAIN_FILE="$build/$arch/toolchain.cmake" \
-		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSCRIM_SYSROOT="$root" -DSCRIM_LIBRARIES="$root/usr/lib/${folder[$arch]}" >/dev/null
+		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSCRIM_HEADERS="$root/usr/include/${folder[$arch]}" -DSCRIM_LIBRARIES="$root/usr/lib/${folder[$arch]}" >/dev/null
 }
 
 status=0

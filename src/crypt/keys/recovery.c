@@ -177,10 +177,11 @@ static int decode(const char *text, size_t len, uint8_t *symbols, uint8_t *ret_b
 
 int recovery_decode_any(const char *text, size_t len, uint8_t *ret_bytes, bool *ret_wide, struct errmsg *msg)
 {
-	uint8_t *room = secret_alloc(2 * RECOVERY_SYMBOLS + KEK_WIDE), *bytes = room + 2 * (size_t)RECOVERY_SYMBOLS;
+	uint8_t *room = secret_alloc(2 * RECOVERY_SYMBOLS + KEK_WIDE);
 
 	if (!room)
 		return -ENOMEM;
+	uint8_t *bytes = room + 2 * (size_t)RECOVERY_SYMBOLS;
 	int r = decode(text, len, room, bytes, ret_wide, msg);
 	if (r == 0)
 		memcpy(ret_bytes, bytes, *ret_wide ? KEK_WIDE : KEK_SIZE);
