@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "base/cleanup.h"
 #include "vfs/early.h"
@@ -266,12 +269,20 @@ static int last_error_unlink(enum walk_last last, bool rmdir_call)
 	return -EBUSY;
 }
 
-/* ERROR, unless the directory of the name was removed: in such a one the kernel looks for nothing (lookup_one_qstr_excl()). */
+/*
+ * ERROR, unless the directory of the name was removed: in such a one the kernel looks for nothing (lookup_one_qstr_excl());
+ * or is one of procfs, to which a name that is too long is only one that is not there.
+ */
 static int or_gone(const struct walk *walk, int error)
 {
+	struct statfs place;
 	struct stat parent;
 
-	return fstat(walk->parent_fd, &parent) == 0 && parent.st_nlink == 0 ? -ENOENT : error;
+	if (fstat(walk->parent_fd, &parent) == 0 && parent.st_nlink == 0)
+		return -ENOENT;
+	if (error == -ENAMETOOLONG && fstatfs(walk->parent_fd, &place) == 0 && place.f_type == PROC_SUPER_MAGIC)
+		return -ENOENT;
+	return error;
 }
 
 bool early_cut_name(struct op *op, unsigned which)
