@@ -201,17 +201,33 @@ static void give_up(struct vnode *v)
 	pthread_mutex_unlock(&v->all->lock);
 }
 
-void commit_removed(struct vnode *v)
+/* All that the program wrote to it is in a version. The removal itself has moved ctime: that is nothing to be kept. */
+static int write_rest(struct vnode *v, const struct stat *real)
 {
 	struct vnode_look look;
+	bool moved;
+	int error = v->backing->look(v, &look);
+
+	if (error == 0)
+		error = look.size > REMOVED_MAX ? -EFBIG : real_start(v, NULL, true);
+	if (error == 0)
+		error = changes_write(v, look.size);
+	if (error < 0)
+		return error;
+	pthread_mutex_lock(&v->all->lock);
+	moved = !time_is_same(&look.mtime, &v->base);
+	pthread_mutex_unlock(&v->all->lock);
+	return moved || store_is_dirty(v->store) ? write_version(v, &look, real, COMMIT_CLOSED, false) : 0;
+}
+
+void commit_removed(struct vnode *v)
+{
 	struct stat real;
 
 	if (!v->ready || v->error || fstat(v->real, &real) < 0 || real.st_nlink > 0 || v->backing->has_users(v))
 		return;
-	if (v->writable && (v->backing->look(v, &look) < 0 || look.size > REMOVED_MAX ||
-			    write_version(v, &look, &real, COMMIT_CLOSED, false) < 0))
-		return;
-	give_up(v);
+	if (!v->writable || write_rest(v, &real) == 0)
+		give_up(v);
 }
 
 static bool is_written(struct vnode *v)
