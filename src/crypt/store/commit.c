@@ -200,13 +200,18 @@ static int write_empty_version(struct store *s)
 }
 
 /* A first version that is small, and without nodes: it and its pages can be one write. */
+static bool can_gather(struct store *s)
+{
+	return s->is_new && !s->failed && s->meta.used_pages == 0 && s->meta.total_pages == first_page(s) && s->dirty_chunks > 0 &&
+	       s->dirty_chunks <= STORE_GATHER && s->meta.size <= s->slot->root_entries * s->chunk_size && !is_for_slot(s);
+}
+
 static int gather(struct store *s, struct chunk *dirty[STORE_GATHER])
 {
 	size_t n = 0;
 
 	memset(dirty, 0, STORE_GATHER * sizeof(*dirty));
-	if (!s->is_new || s->failed || s->meta.used_pages > 0 || s->meta.total_pages > first_page(s) || s->dirty_chunks == 0 ||
-	    s->dirty_chunks > STORE_GATHER || s->meta.size > s->slot->root_entries * s->chunk_size || is_for_slot(s))
+	if (!can_gather(s))
 		return 0;
 	for (uint32_t i = 0; i < s->chunk_slots; i++)
 		if (s->chunks[i].used && s->chunks[i].dirty)
@@ -260,7 +265,9 @@ int store_commit(struct store *s, bool durable)
 		return !durable || s->durable ? 0 : make_durable(s);
 	if (s->synced)
 		s->just_made = false; /* some time has passed since it was empty */
+	s->gathers = can_gather(s);
 	r = page_prepare(s);
+	s->gathers = false;
 	if (r == 0 && !s->is_new)
 		r = slots_compare(s); /* another writer's pages may stand where ours would go */
 	if (r == 0 && s->failed)

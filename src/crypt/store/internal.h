@@ -137,6 +137,7 @@ struct store {
 	 */
 	uint8_t *gathered;
 	size_t gathered_len;
+	bool gathers;           /* it is about to be made: the file stays without a byte until then */
 	struct entry *window;   /* of a bulk transfer: STORE_WINDOW entries at most */
 	unsigned window_size;
 };

@@ -57,11 +57,13 @@ static int start_empty(struct store *s)
 	r = s->just_made ? 0 : slots_compare(s);
 	if (r == 0)
 		r = s->env.io->size(s->env.handle, &size);
+	if (r == 0 && s->just_made && size > 0)
+		return -ESTALE;
 	if (r == 0 && s->just_made)
-		return size > 0 ? -ESTALE : s->env.io->resize(s->env.handle, slot_size(s));
+		return s->gathers ? 0 : s->env.io->resize(s->env.handle, slot_size(s));
 	if (r == 0 && size > 0)
 		r = s->env.io->resize(s->env.handle, 0);
-	if (r == 0)
+	if (r == 0 && !s->gathers)
 		r = s->env.io->resize(s->env.handle, slot_size(s));
 	if (r < 0)
 		return r;

@@ -41,7 +41,10 @@ int slot_write(struct store *s, int which, const uint8_t *inline_bytes)
 	s->seen_known[which] = false;
 	if (s->gathered) {
 		memcpy(s->gathered + (size_t)which * size, bytes, size);
-		r = store_write_all(s->env.io, s->env.handle, s->gathered, s->gathered_len, 0);
+		/* As start_empty() does it, but as late as can be. */
+		r = s->env.io->resize(s->env.handle, size);
+		if (r == 0)
+			r = store_write_all(s->env.io, s->env.handle, s->gathered, s->gathered_len, 0);
 	} else {
 		r = store_write_all(s->env.io, s->env.handle, bytes, size, (uint64_t)which * size);
 	}
