@@ -80,7 +80,7 @@ static int add(const struct walk *walk, int copy, struct queue *queue, uint32_t 
 
 	if (queue)
 		return queue_add(queue, &place, mask);
-	wd = inotify_add_watch(copy, place.name, mask & ~(uint32_t)IN_DONT_FOLLOW);
+	wd = inotify_add_watch(copy, place.name, watch_following(mask, IN_DONT_FOLLOW));
 	return wd < 0 ? -errno : wd;
 }
 

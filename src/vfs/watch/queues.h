@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 struct pins;
@@ -42,6 +43,18 @@ struct queue *queues_find(struct queues *queues, const struct stat *stat);
 void queue_put(struct queue *queue);
 /* Does STAT describe the reading end of any? Takes NULL. */
 bool queues_own(struct queues *queues, const struct stat *stat);
+
+/*
+ * MASK without the flags LEAVE, for an object that is named by its magic link, which has to be followed. The kernel asks for
+ * one bit at least: IN_EXCL_UNLINK means nothing to a watch without events.
+ */
+static inline uint32_t watch_following(uint32_t mask, uint32_t leave)
+{
+	uint32_t rest = mask & ~leave;
+
+	return rest & (IN_ALL_EVENTS | IN_ONLYDIR | IN_EXCL_UNLINK | IN_MASK_CREATE | IN_MASK_ADD | IN_ISDIR | IN_ONESHOT) ? rest :
+														      rest | IN_EXCL_UNLINK;
+}
 
 /* What inotify_add_watch(2) says of MASK before it looks at a path: 0 or a negative errno. */
 int queue_check(struct queue *queue, uint32_t mask);

@@ -92,7 +92,7 @@ int queue_add(struct queue *queue, const struct queue_place *place, uint32_t mas
 	path[place->path_len] = '\0';
 	pthread_mutex_lock(&queue->lock);
 	/* The magic link itself has to be followed, and leads to a symlink without following that. */
-	wd = inotify_add_watch(queue->source, place->name, mask & ~(uint32_t)(IN_DONT_FOLLOW | IN_ONESHOT));
+	wd = inotify_add_watch(queue->source, place->name, watch_following(mask, IN_DONT_FOLLOW | IN_ONESHOT));
 	if (wd < 0) {
 		wd = -errno;
 		free(path);
