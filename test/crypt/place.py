@@ -41,6 +41,12 @@ def is_encrypted(path):
         return file.read(8) == MAGIC
 
 
+def is_new(path):
+    """Nothing, or zeros of no more than two slots: what a kill leaves of a file that had no version yet, an empty one."""
+    with open(path, "rb") as file:
+        return os.path.getsize(path) <= 2 * 8192 and not file.read().strip(b"\0")
+
+
 class Place:
     """A directory `top` of our own. Below: `tree`, whose files are encrypted; `out`, plain; `home`, with the key `work`."""
 
@@ -175,12 +181,12 @@ class Place:
         return self.outside("cat", "--force", "--key", key, self.name(name))
 
     def verify(self, key="work"):
-        """Every file of the tree is an encrypted one, and whole."""
+        """Every file of the tree is an encrypted one, and whole; zeros of a slot are a new file before its first version."""
         if self.encrypts:
             for directory, _, names in os.walk(self.tree):
                 for name in names:
                     path = os.path.join(directory, name)
-                    if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) and not is_encrypted(path):
+                    if os.path.isfile(path) and not os.path.islink(path) and not is_new(path) and not is_encrypted(path):
                         raise AssertionError(f"{path} is not encrypted")
             self.outside("verify", "-r", "--key", key, self.tree)
 

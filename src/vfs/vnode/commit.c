@@ -266,6 +266,9 @@ int commit_finish(struct vnode *v)
 		return 0;
 	}
 	error = commit(v, COMMIT_CLOSED, true);
+	/* An event of before may have come late. */
+	if (error == 0 && is_written(v))
+		error = commit(v, COMMIT_CLOSED, true);
 	if (error < 0 || is_written(v))
 		return error;
 	error = seal(v);
