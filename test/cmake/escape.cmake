@@ -44,7 +44,6 @@ scrim_escape(abi abi)
 add_executable(escape_fuzz_calls ${escape}/fuzz_calls.c ${escape}/fuzz_arguments.c ${escape}/fuzz_table.c ${escape}/escape.c)
 target_link_libraries(escape_fuzz_calls PRIVATE scrim_flags)
 scrim_escape(fuzz_calls fuzz_calls)
-set_tests_properties(escape.fuzz_calls escape.fuzz_calls.user PROPERTIES LABELS "escape;fuzz")
 scrim_test(escape.procfs ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
   python3 ${escape}/escape_procfs.py $<TARGET_FILE:scrim>)
 set_tests_properties(escape.procfs PROPERTIES LABELS escape TIMEOUT 120)

@@ -187,7 +187,7 @@ class Place:
                 for name in names:
                     path = os.path.join(directory, name)
                     if os.path.isfile(path) and not os.path.islink(path) and not is_new(path) and not is_encrypted(path):
-                        raise AssertionError(f"{path} is not encrypted")
+                        raise AssertionError(f"{path} is not encrypted: {os.path.getsize(path)} bytes")
             self.outside("verify", "-r", "--key", key, self.tree)
 
     def leftovers(self):

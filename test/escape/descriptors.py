@@ -181,6 +181,8 @@ os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def moments(top):
+    # What this process was started with is seen of its child, too, until that executes.
+    ours = {re.sub(r"[\d]+", "N", said(os.readlink, f"/proc/self/fd/{n}")) for n in os.listdir("/proc/self/fd")}
     busy = subprocess.Popen([sys.executable, "-S", "-c", BUSY, top], stdin=subprocess.DEVNULL)
     seen, writable, turns, end = set(), [], top + "/turns", time.monotonic() + 3
     while time.monotonic() < end or not os.path.exists(turns) or os.stat(turns).st_size < 5:
@@ -195,7 +197,7 @@ def moments(top):
     busy.kill()
     yield "running", busy.wait() == -9
     # Its own: the standard streams, what it listed or loaded, its sockets.
-    yield "others", sorted(link for link in seen if not link.startswith(("/", "pipe:", "socket:")) or "memfd" in link or "scrim" in link)
+    yield "others", sorted(link for link in seen - ours if not link.startswith(("/", "pipe:", "socket:")) or "memfd" in link or "scrim" in link)
     yield "written", [said(os.write, os.open(link, os.O_RDWR), b"x") for link in writable]
 
 
