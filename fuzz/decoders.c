@@ -211,7 +211,7 @@ static unsigned count_all(void)
 	return count;
 }
 
-/* All but what the registry of masked content keeps (its memfds, and the masked files by O_PATH) and inotify queues, for a while. */
+/* All but what the registry of masked content keeps (its memfds, and the masked files by O_PATH), and what feeds inotify queues. */
 static unsigned count_unmasked(void)
 {
 	unsigned count = 0;
@@ -226,7 +226,7 @@ static unsigned count_unmasked(void)
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 		ssize_t len = readlink(name, text, sizeof(text) - 1);
 		text[len < 0 ? 0 : len] = '\0';
-		if (strstr(text, "memfd:scrim-mask") || strstr(text, "inotify") || strncmp(text, "pipe:", 5) == 0)
+		if (strstr(text, "memfd:scrim-mask") || strncmp(text, "anon_inode:", 11) == 0 || strncmp(text, "pipe:", 5) == 0)
 			continue;
 		if ((flags & O_PATH) && fstat(fd, &stat) == 0 &&
 		    (stat.st_ino == entries[2].stat.st_ino || stat.st_ino == entries[3].stat.st_ino))
