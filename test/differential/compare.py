@@ -96,6 +96,7 @@ def writing_own_descriptors(native, inside, call):
 
 QUEUE = re.compile(r'pos -?\d+ \d+ \d+:\d+ dev \S+ (at "anon_inode:inotify")')
 SLOT = re.compile(r"\b[sd]\d+\b")
+LINK = re.compile(r"\bfd/1(\d\d)\b")
 
 
 class Queues:
@@ -105,14 +106,18 @@ class Queues:
         self.slots = set()
         for call in calls:
             made, _, what = call.partition(" = ")
-            if what.startswith("inotify_init") or (SLOT.fullmatch(made) and self.slots.intersection(SLOT.findall(what))):
+            if what.startswith("inotify_init") or (SLOT.fullmatch(made) and self.named(what)):
                 self.slots.add(made)
+
+    def named(self, call):
+        """By descriptor, or by its link below /proc."""
+        return bool(self.slots.intersection([*SLOT.findall(call), *(f"s{int(n)}" for n in LINK.findall(call))]))
 
     def differ(self, call, native, inside):
         """May these two lines?"""
         if QUEUE.sub(r"\1", native) == QUEUE.sub(r"\1", inside):
             return True
-        return not call.startswith("inotify_add_watch") and bool(self.slots.intersection(SLOT.findall(call)))
+        return not call.startswith("inotify_add_watch") and self.named(call)
 
 
 class Encrypted:

@@ -184,7 +184,7 @@ def moments(top):
     # What this process was started with is seen of its child, too, until that executes.
     ours = {re.sub(r"[\d]+", "N", said(os.readlink, f"/proc/self/fd/{n}")) for n in os.listdir("/proc/self/fd")}
     busy = subprocess.Popen([sys.executable, "-S", "-c", BUSY, top], stdin=subprocess.DEVNULL)
-    seen, writable, turns, end = set(), [], top + "/turns", time.monotonic() + 3
+    seen, written, turns, end = set(), set(), top + "/turns", time.monotonic() + 3
     while time.monotonic() < end or not os.path.exists(turns) or os.stat(turns).st_size < 5:
         for n in said(os.listdir, f"/proc/{busy.pid}/fd"):
             path = f"/proc/{busy.pid}/fd/{n}"
@@ -192,13 +192,15 @@ def moments(top):
             if link.startswith("E"):
                 continue
             seen.add(re.sub(r"[\d]+", "N", link))
-            if "memfd" in link and isinstance(said(os.open, path, os.O_RDWR), int):
-                writable.append(link)
+            fd = said(os.open, path, os.O_RDWR) if "memfd" in link else None
+            if isinstance(fd, int):
+                written.add(said(os.write, fd, b"x"))
+                os.close(fd)
     busy.kill()
     yield "running", busy.wait() == -9
     # Its own: the standard streams, what it listed or loaded, its sockets.
     yield "others", sorted(link for link in seen - ours if not link.startswith(("/", "pipe:", "socket:")) or "memfd" in link or "scrim" in link)
-    yield "written", [said(os.write, os.open(link, os.O_RDWR), b"x") for link in writable]
+    yield "written", sorted(written)
 
 
 # --- passed by a process outside: the secret, the directory above it ---

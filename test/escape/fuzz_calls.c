@@ -374,7 +374,8 @@ static void live(const char *tree, uint64_t seed, unsigned calls)
 	syscall(SYS_pipe2, fuzz.arena, O_NONBLOCK);
 	socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	syscall(SYS_inotify_init1, O_NONBLOCK);
+	if (mode == LEAK)
+		syscall(SYS_inotify_init1, O_NONBLOCK);
 	all->alive = 1;
 	for (unsigned i = 0; i < calls; i++)
 		one_call(&fuzz);
