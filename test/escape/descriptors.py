@@ -169,20 +169,19 @@ def children(top):
 
 # --- moments: what a sibling sees of a process for which much is done ---
 
+# _socket: the module socket loads one that tries whether there is epoll.
 BUSY = """
-import os, socket, sys
+import os, _socket, sys
 os.write(os.open(sys.argv[1] + "/turns", os.O_WRONLY | os.O_CREAT | os.O_APPEND), b".")
 for turn in range(30):
     os.chdir("/"), os.chdir(sys.argv[1]), os.close(os.open(sys.argv[1], os.O_PATH)), os.listdir(sys.argv[1])
-    try: socket.socket(socket.AF_UNIX).connect("none")
+    try: _socket.socket(_socket.AF_UNIX).connect("none")
     except OSError: pass
 os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 """
 
 
 def moments(top):
-    # What this process was started with is seen of its child, too, until that executes.
-    ours = {re.sub(r"[\d]+", "N", said(os.readlink, f"/proc/self/fd/{n}")) for n in os.listdir("/proc/self/fd")}
     busy = subprocess.Popen([sys.executable, "-S", "-c", BUSY, top], stdin=subprocess.DEVNULL)
     seen, written, turns, end = set(), set(), top + "/turns", time.monotonic() + 3
     while time.monotonic() < end or not os.path.exists(turns) or os.stat(turns).st_size < 5:
@@ -199,7 +198,7 @@ def moments(top):
     busy.kill()
     yield "running", busy.wait() == -9
     # Its own: the standard streams, what it listed or loaded, its sockets.
-    yield "others", sorted(link for link in seen - ours if not link.startswith(("/", "pipe:", "socket:")) or "memfd" in link or "scrim" in link)
+    yield "others", sorted(link for link in seen if not link.startswith(("/", "pipe:", "socket:")) or "memfd" in link or "scrim" in link)
     yield "written", sorted(written)
 
 
