@@ -4,12 +4,13 @@
  * a free flock, an executable file, the end of a FIFO, a lease, the watcher's event. Inside a view it is not if the
  * supervisor still holds a copy of a description it gave away.
  *
- * Usage: lifetime_of_descriptions DIRECTORY LOOPS EXECUTABLE
+ * Usage: lifetime_of_descriptions DIRECTORY LOOPS EXECUTABLE KIND...
  * Prints {"flock": N, ...}, how often each was refused or late, {"secret": E}, the errno of opening DIRECTORY/secret,
  * and {"euid": U}.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,11 +179,18 @@ static const struct {
 	{"excl", exclusive_file},     {"lease", lease_after_close}, {"close_write", event_of_close},
 };
 
+static bool asked_for(const char *kind, char **names)
+{
+	while (*names && strcmp(*names, kind) != 0)
+		names++;
+	return *names != NULL;
+}
+
 int main(int argc, char **argv)
 {
 	int loops, fd, secret;
 
-	if (argc != 4)
+	if (argc < 5)
 		return 2;
 	loops = atoi(argv[2]);
 	fd = checked(open(argv[3], O_RDONLY | O_CLOEXEC), argv[3]);
@@ -197,6 +205,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		int refused = 0;
 
+		if (!asked_for(kinds[i].name, argv + 4))
+			continue;
 		for (int n = 0; n < loops; n++)
 			refused += kinds[i].once(kinds[i].name);
 		printf(", \"%s\": %d", kinds[i].name, refused);
