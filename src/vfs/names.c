@@ -381,6 +381,20 @@ static bool same_object(const struct walk *a, const struct walk *b)
 
 enum { RENAME_NOTHING = 1 };
 
+/* What the kernel looks at before the two names themselves. */
+static int check_rename_places(const struct walk *from, const struct walk *to, unsigned flags)
+{
+	if (fd_mount(from->parent_fd) != fd_mount(to->parent_fd))
+		return -EXDEV;
+	if (from->last != LAST_NAME)
+		return -EBUSY;
+	if (to->last != LAST_NAME)
+		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+	if (fd_readonly(from->parent_fd))
+		return -EROFS;
+	return 0;
+}
+
 /*
  * Everything that comes before the kernel is asked. Returns 0 (ask it), a negative errno, or RENAME_NOTHING: two names
  * of one object, where natively nothing happens.
@@ -394,14 +408,9 @@ static int check_rename(struct op *op, const struct walk *from, const struct wal
 
 	if (may_rename_freely(op, from, to, too_long))
 		return 0;
-	if (fd_mount(from->parent_fd) != fd_mount(to->parent_fd))
-		return -EXDEV;
-	if (from->last != LAST_NAME)
-		return -EBUSY;
-	if (to->last != LAST_NAME)
-		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (fd_readonly(from->parent_fd))
-		return -EROFS;
+	error = check_rename_places(from, to, flags);
+	if (error)
+		return error;
 	if (too_long[0])
 		return -ENAMETOOLONG;
 	if (!is_shown(from) || from->verdict.write == WRITE_READONLY)
@@ -457,7 +466,9 @@ int vfs_rename(struct op *op, int olddirfd, int newdirfd, unsigned flags, struct
 	if (!error)
 		error = find_name(op, 1, newdirfd);
 	if (!error && (from->private || to->private) && !too_long[0] && !too_long[1]) {
-		error = private_rename(op, from, to, flags);
+		error = check_rename_places(from, to, flags);
+		if (!error)
+			error = private_rename(op, from, to, flags);
 		return error ? error : outcome_value(out, 0);
 	}
 	if (!error && from->private | to->private)

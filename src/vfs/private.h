@@ -31,6 +31,7 @@ int private_mknod(struct op *op, struct walk *walk, mode_t mode);
 int private_refuse_kind(struct op *op, const struct walk *walk);
 int private_unlink(struct op *op, struct walk *walk, bool rmdir_call);
 int private_link(struct op *op, const struct walk *source, struct walk *target);
+/* Of places that rename(2) has nothing against (one mount, last components that are names, not read-only). */
 int private_rename(struct op *op, struct walk *from, struct walk *to, unsigned flags);
 /* A directory with private files in it is not empty: rmdir, and rename onto it. */
 bool private_inside(const struct op *op, const struct walk *walk);

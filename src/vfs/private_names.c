@@ -204,14 +204,6 @@ int private_rename(struct op *op, struct walk *from, struct walk *to, unsigned f
 {
 	int error;
 
-	if (fd_mount(from->parent_fd) != fd_mount(to->parent_fd))
-		return -EXDEV;
-	if (from->last != LAST_NAME)
-		return -EBUSY;
-	if (to->last != LAST_NAME)
-		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (fd_readonly(from->parent_fd))
-		return -EROFS;
 	/* What may not be seen speaks first. */
 	if (from->verdict.visibility == VIS_HIDE || from->verdict.visibility == VIS_DENY)
 		return judge(op, from, INTENT_MOVE);

@@ -18,22 +18,13 @@ import struct
 import subprocess
 import sys
 
+from raw_calls import AT_FDCWD, syscall
+
 SECRET = b"the secret content\n"
-libc = ctypes.CDLL(None, use_errno=True)
-AT_FDCWD = -100
 O_TMPFILE = 0o20200000
 NOREPLACE, EXCHANGE = 1, 2
 SYS_OPEN, SYS_STAT, SYS_OPENAT, SYS_NEWFSTATAT, SYS_LINKAT, SYS_RENAMEAT2, SYS_OPENAT2 = 2, 4, 257, 262, 265, 316, 437
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD, SYS_IO_URING_SETUP = 434, 438, 425
-
-
-def syscall(number, *args):
-    words = [ctypes.c_char_p(os.fsencode(a)) if isinstance(a, (str, bytes)) else a for a in args]
-    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in words]
-    got = libc.syscall(ctypes.c_long(number), *words)
-    if got < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return got
 
 
 def linkat(source, target):

@@ -22,19 +22,12 @@ import threading
 import time
 
 import attacks
+from raw_calls import libc, syscall
 
-libc = ctypes.CDLL(None, use_errno=True)
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD, SYS_KCMP = 434, 438, 312
 SECRET = "the secret content\n"
 LIST = "import os, sys\nfor n in sorted(map(int, os.listdir('/proc/self/fd'))):\n  try: print(n, os.readlink(f'/proc/self/fd/{n}'))\n" \
        "  except OSError: pass\n"
-
-
-def syscall(number, *args):
-    got = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
-    if got < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return got
 
 
 def said(call, *args, **options):

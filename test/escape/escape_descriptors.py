@@ -4,27 +4,18 @@
 import array
 import ctypes
 import errno
-import json
 import os
 import shutil
 import socket
 import subprocess
 import threading
 
-from escape_support import WITHOUT_CALLS, check, equal, fingerprint, main, run_parts, write
+from escape_support import WITHOUT_CALLS, check, equal, fingerprint, main, rows, run_parts, write
 
 SECRET = "the secret content\n"
 SYS_IO_URING_SETUP, SYS_IO_URING_ENTER = 425, 426
 DISABLED = "/proc/sys/kernel/io_uring_disabled"
 IO_URING_OFF = os.path.exists(DISABLED) and open(DISABLED).read().strip() != "0"
-
-
-def rows(result):
-    try:
-        return {name: said for name, said in json.loads(result.stdout)}
-    except ValueError:
-        check(False, f"no answer: {result.stdout[-300:]!r} {result.stderr[-1000:]}")
-        return {}
 
 
 def make(place):

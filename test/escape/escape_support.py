@@ -241,6 +241,15 @@ def run_parts(escape, parts):
         print(f"   {name}: {time.monotonic() - begin:.1f} s", flush=True)
 
 
+def rows(result):
+    """What a program's output says: pairs in JSON."""
+    try:
+        return {name: said for name, said in json.loads(result.stdout)}
+    except ValueError:
+        check(False, f"no answer: {result.stdout[-300:]!r} {result.stderr[-1000:]}")
+        return {}
+
+
 def write(path, data, mode=0o644):
     if isinstance(data, str):
         data = data.encode()

@@ -8,15 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from escape_support import LIMIT, WITHOUT_CALLS, check, equal, fingerprint, main, run_parts, write
-
-
-def rows(result):
-    try:
-        return {name: said for name, said in json.loads(result.stdout)}
-    except ValueError:
-        check(False, f"no answer: {result.stdout[-300:]!r} {result.stderr[-1000:]}")
-        return {}
+from escape_support import LIMIT, WITHOUT_CALLS, check, equal, fingerprint, main, rows, run_parts, write
 
 
 # --- execution ---

@@ -63,6 +63,18 @@ int open_or_break(const char *name, int flags)
 	return fd;
 }
 
+void judge_chdir(const char *dir)
+{
+	if (chdir(dir) < 0)
+		return;
+	if (faccessat(AT_FDCWD, "here", F_OK, 0) < 0)
+		at.wins++;
+	else
+		at.given++;
+	if (chdir(at.top) < 0)
+		broken("cannot go back");
+}
+
 void judge_content(int fd)
 {
 	char content[64] = "";

@@ -63,6 +63,9 @@ void *shared_memory(size_t len);
 /* Is it the secret that FD reads? Closes it. */
 void judge_content(int fd);
 
+/* Does chdir(2) lead to DIR's rival? Only the harmless one holds the name "here". Goes back to the top. */
+void judge_chdir(const char *dir);
+
 /* Wait for CHILD, which executed something: 7 is the prize, 3 is harmless. */
 void judge_child(int child);
 

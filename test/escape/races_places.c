@@ -171,14 +171,7 @@ static void place_rename_onto(void)
 
 static void place_chdir(void)
 {
-	if (chdir(in_dir(at.top, "ch")) < 0)
-		return;
-	if (faccessat(AT_FDCWD, "here", F_OK, 0) < 0)
-		at.wins++;
-	else
-		at.given++;
-	if (chdir(at.top) < 0)
-		broken("cannot go back");
+	judge_chdir(in_dir(at.top, "ch"));
 }
 
 /* A masked file and a FIFO: what kind of thing it is may not be taken from one and the content from the other. */

@@ -258,15 +258,7 @@ static void words_watch(void)
 
 static void words_chdir(void)
 {
-	if (chdir(words.path) < 0)
-		return;
-	/* Only the harmless one holds this name. */
-	if (faccessat(AT_FDCWD, "here", F_OK, 0) < 0)
-		at.wins++;
-	else
-		at.given++;
-	if (chdir(at.top) < 0)
-		broken("cannot go back");
+	judge_chdir(words.path);
 }
 
 #define VAULT .harmless = "vault/public", .prize = "vault/secret"

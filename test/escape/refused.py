@@ -11,18 +11,10 @@ import os
 import signal
 import sys
 
-libc = ctypes.CDLL(None, use_errno=True)
+from raw_calls import libc, syscall
+
 PAGE = 4096
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
-
-
-def syscall(number, *args):
-    got = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
-    if got < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return got
-
-
 TEXT = ctypes.create_string_buffer(b"text of the parent", 64)
 HERE = ctypes.addressof(TEXT)
 
@@ -55,19 +47,6 @@ def process_vm(number):
 def trace():
     with Child() as child:
         syscall(101, 0x4206, child, 0, 0)  # PTRACE_SEIZE
-
-
-def traced_by_parent():
-    child = os.fork()
-    if child == 0:
-        try:
-            syscall(101, 0, 0, 0, 0)  # PTRACE_TRACEME
-        except OSError as error:
-            os._exit(error.errno)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise OSError(status, "")
 
 
 def memory_file(flags):
@@ -135,7 +114,7 @@ CALLS = {  # name: the call. Those that begin with "root_" are natively for root
     "process_vm_readv": lambda: process_vm(310),
     "process_vm_writev": lambda: process_vm(311),
     "ptrace": trace,
-    "PTRACE_TRACEME": traced_by_parent,
+    "PTRACE_TRACEME": lambda: in_child(lambda: syscall(101, 0, 0, 0, 0)),
     "write /proc/PID/mem": lambda: memory_file(os.O_RDWR),
     "process_madvise": madvise,
     "userfaultfd": lambda: syscall(323, 1),  # UFFD_USER_MODE_ONLY

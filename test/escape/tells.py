@@ -22,18 +22,9 @@ import subprocess
 import sys
 import time
 
-libc = ctypes.CDLL(None, use_errno=True)
+from raw_calls import AT_FDCWD, syscall
+
 SYS_GETDENTS, SYS_GETDENTS64, SYS_FANOTIFY_INIT, SYS_FANOTIFY_MARK, SYS_EXECVEAT = 78, 217, 300, 301, 322
-AT_FDCWD = -100
-
-
-def syscall(number, *args):
-    words = [ctypes.c_char_p(os.fsencode(a)) if isinstance(a, (str, bytes)) else a for a in args]
-    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in words]
-    got = libc.syscall(ctypes.c_long(number), *words)
-    if got < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return got
 
 
 def said(call, *args):

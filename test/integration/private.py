@@ -96,8 +96,8 @@ def saving(escape):
                 equal(after, before, f"{where}: the disk afterwards")
 
 
-LOOK = r"""
-import errno, fcntl, mmap, os, stat, sys
+FAILS = r"""
+import errno, os
 def fails(error, call, *args, **named):
     try:
         call(*args, **named)
@@ -105,6 +105,9 @@ def fails(error, call, *args, **named):
         assert e.errno == error, (call.__name__, args, e)
     else:
         raise AssertionError((call.__name__, args))
+"""
+LOOK = FAILS + r"""
+import fcntl, mmap, stat, sys
 fails(errno.ENOENT, os.stat, ".env")
 fails(errno.ENOENT, os.unlink, ".env")
 assert ".env" not in os.listdir(".")
@@ -327,15 +330,8 @@ def running(escape):
         untouched(os.path.join(path, ".env"), before, place.name)
 
 
-BOUND = r"""
-import errno, os, time
-def fails(error, call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        assert e.errno == error, (args, e)
-    else:
-        raise AssertionError(args)
+BOUND = FAILS + r"""
+import time
 for i in range(8): open("%d.key" % i, "w").close()
 fails(errno.ENOSPC, lambda: open("8.key", "w"))
 for i in range(2000):
@@ -386,15 +382,7 @@ def beside(escape):
     os.chmod(os.path.join(path, "shut"), 0o555)
     before = {k: v for k, v in fingerprint(path).items() if k.endswith(".env")}
     rules = [f"mask {path}/**", f"readonly {path}/ro", f"append {path}/log/.env", RULE, f"plain {path}/seen", f"hide {path}/no", f"deny {path}/denied"]
-    script = r"""
-import errno, os
-def fails(error, call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        assert e.errno == error, (args, e)
-    else:
-        raise AssertionError(args)
+    script = FAILS + r"""
 fails(errno.EROFS, lambda: open("ro/.env", "w"))
 if os.geteuid(): fails(errno.EACCES, lambda: open("shut/.env", "w"))
 fails(errno.EACCES, lambda: open("no", "w"))
