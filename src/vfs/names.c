@@ -196,9 +196,9 @@ int vfs_link(struct op *op, int olddirfd, int newdirfd, int flags, struct outcom
 		error = private_link(op, source, target);
 		return error ? error : outcome_value(out, 0);
 	}
-	/* Directories are refused by the kernel, which also knows what it says before that. */
+	/* Directories, and what has lost its last name, are refused by the kernel, which also knows what it says before that. */
 	if ((source->detached || !is_plain(source) || !is_plain(target)) && !S_ISDIR(source->stat.st_mode) &&
-	    fd_mount(source->fd) == fd_mount(target->parent_fd)) {
+	    (S_ISREG(source->stat.st_mode) || source->stat.st_nlink > 0) && fd_mount(source->fd) == fd_mount(target->parent_fd)) {
 		error = judge(op, source, INTENT_LINK);
 		/* It stays what it is, and nothing lies beneath: two places with the same verdict are alike to it. */
 		if (!error && (source->detached || !same_verdict(&source->verdict, &target->verdict)))
