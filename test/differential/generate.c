@@ -68,6 +68,17 @@ static void never_wait(struct op *op)
 		flags->n[0] |= O_NONBLOCK;
 }
 
+/* What may keep whoever reads it waiting (a queue of inotify, a FIFO) does not become such. */
+static void stay_nonblocking(struct op *op)
+{
+	struct stat st;
+
+	if (op->kind->nr != SYS_fcntl || op->args[1].n[0] != F_SETFL || op->args[0].form != FORM_SLOT)
+		return;
+	if (fstat(SLOT_FD(op->args[0].n[0]), &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		op->args[2].n[0] |= O_NONBLOCK;
+}
+
 /* What others do to /dev/null is seen by whoever watches it. */
 static void watch_the_tree(struct op *op)
 {
@@ -93,6 +104,7 @@ static void emit(struct gen *gen, struct op *op, unsigned number)
 	if (kind->show == SHOW_FD)
 		op->slot = (int)gen_below(gen, SLOTS);
 	never_wait(op);
+	stay_nonblocking(op);
 	watch_the_tree(op);
 	op_print(stdout, op);
 	fflush(stdout);
