@@ -238,10 +238,13 @@ static int check_remove(struct op *op, const struct walk *walk, bool rmdir_call)
 			return judge(op, walk, INTENT_REMOVE);
 		if (!walk->exists)
 			return -ENOENT;
-		if (rmdir_call && !is_directory(walk))
-			return -ENOTDIR;
 		if (!rmdir_call && walk->slash)
 			return is_directory(walk) ? -EISDIR : -ENOTDIR;
+		error = is_directory(walk) == rmdir_call ? 0 : private_check_parent(walk, &walk->stat);
+		if (error)
+			return error;
+		if (rmdir_call && !is_directory(walk))
+			return -ENOTDIR;
 		error = judge(op, walk, INTENT_REMOVE);
 		if (error)
 			return error;

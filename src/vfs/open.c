@@ -21,6 +21,7 @@
 #include "vfs/procstat.h"
 #include "vfs/proctexts.h"
 #include "vfs/state.h"
+#include "vfs/watch/queues.h"
 
 /* A name that appears between our look and our creation is looked at again; this often, then the caller is told. */
 #define CREATE_ATTEMPTS 64
@@ -152,6 +153,9 @@ static int open_object(struct op *op, struct walk *walk, uint64_t flags, struct 
 		error = check_proc_mem(op, walk, flags);
 		if (error)
 			return error;
+	} else if (S_ISFIFO(walk->stat.st_mode) && queues_own(op->view->queues, &walk->stat)) {
+		/* Natively it is root's, and nothing that can be opened. */
+		return op_fsuid() == 0 ? -ENXIO : -EACCES;
 	} else if (S_ISFIFO(walk->stat.st_mode)) {
 		if (!(flags & O_NONBLOCK) && (flags & O_ACCMODE) != O_RDWR)
 			return open_errand(op, walk, flags, true, out);

@@ -33,6 +33,11 @@ int private_unlink(struct op *op, struct walk *walk, bool rmdir_call);
 int private_link(struct op *op, const struct walk *source, struct walk *target);
 /* Of places that rename(2) has nothing against (one mount, last components that are names, not read-only). */
 int private_rename(struct op *op, struct walk *from, struct walk *to, unsigned flags);
+/*
+ * As may_create() and may_delete() of fs/namei.c ask first: may the caller make or remove names in the directory of WALK?
+ * VICTIM: the stat of what is removed, or NULL. 0 or a negative errno.
+ */
+int private_check_parent(const struct walk *walk, const struct stat *victim);
 /* A directory with private files in it is not empty: rmdir, and rename onto it. */
 bool private_inside(const struct op *op, const struct walk *walk);
 

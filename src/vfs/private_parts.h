@@ -6,7 +6,5 @@
 
 struct private_new;
 
-/* May names be made or removed in the directory of WALK? VICTIM: the stat of what is removed, or NULL. 0 or a negative errno. */
-int private_check_parent(const struct walk *walk, const struct stat *victim);
 /* privates_prepare() for the name at WALK; what the bound refuses is noted. */
 int private_prepare(struct op *op, const struct walk *walk, int file, bool exclusive, struct private_new **ret);

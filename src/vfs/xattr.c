@@ -133,6 +133,7 @@ static int list_of(struct op *op, const struct walk *walk, uint64_t list, uint64
 
 static int remove_from(struct op *op, const struct walk *walk, const char *name, struct outcome *out)
 {
+	struct stat now;
 	char link[FD_NAME_MAX];
 	int error = ready(op, walk, INTENT_METADATA);
 
@@ -140,7 +141,9 @@ static int remove_from(struct op *op, const struct walk *walk, const char *name,
 		return error;
 	if (removexattr(fd_name(walk->fd, link), name) < 0)
 		return -errno;
-	encrypted_touched(op, walk, NULL);
+	/* An ACL that was not there is removed without a change: the last one was of our own writing. */
+	if (fstat(walk->fd, &now) < 0 || now.st_ctim.tv_sec != walk->stat.st_ctim.tv_sec || now.st_ctim.tv_nsec != walk->stat.st_ctim.tv_nsec)
+		encrypted_touched(op, walk, NULL);
 	return outcome_value(out, 0);
 }
 

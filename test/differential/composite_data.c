@@ -85,6 +85,16 @@ static long through_pipe(const uint64_t a[KIND_ARGS])
 	return result;
 }
 
+static long hole(const uint64_t a[KIND_ARGS])
+{
+	off_t before = lseek((int)a[0], 0, SEEK_CUR);
+	long result = or_errno(lseek((int)a[0], (off_t)a[1], (int)a[2]));
+
+	if (before >= 0)
+		(void)lseek((int)a[0], before, SEEK_SET);
+	return result;
+}
+
 /* By a child with a copy of our descriptors; it ends by an errno. */
 static long in_child(const struct op *op, const uint64_t a[KIND_ARGS])
 {
@@ -115,6 +125,8 @@ long run_composite_data(const struct op *op, const uint64_t args[KIND_ARGS])
 		return or_errno(syscall(SYS_copy_file_range, args[0], NULL, args[1], NULL, args[2], 0));
 	case COMPOSITE_SPLICE:
 		return through_pipe(args);
+	case COMPOSITE_HOLE:
+		return hole(args);
 	case COMPOSITE_IN_CHILD:
 		return in_child(op, args);
 	case COMPOSITE_SHARED:

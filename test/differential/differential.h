@@ -88,6 +88,7 @@ enum composite {
 	COMPOSITE_COPY,	      /* with NULL for both offsets */
 	COMPOSITE_SPLICE,     /* through a pipe */
 	COMPOSITE_IN_CHILD,   /* the call made by a child */
+	COMPOSITE_HOLE,	      /* where a hole is may differ: what comes after does not go on from there */
 	COMPOSITE_SHARED,     /* a child writes by the description that it shares */
 };
 

@@ -95,7 +95,10 @@ class Sides:
     def generate(self, seed, count):
         """A sequence; how often each kind was made and succeeded; what was seen on the way."""
         tree = subprocess.run([self.tool, "tree"], capture_output=True, check=True).stdout.decode().splitlines()
-        made, counts = self.once(tree, [self.tool, "generate", str(seed), str(count), *(["data"] if self.crypt else [])])
+        try:
+            made, counts = self.once(tree, [self.tool, "generate", str(seed), str(count), *(["data"] if self.crypt else [])])
+        except RuntimeError as error:
+            raise RuntimeError(f"seed {seed}: {error}") from error
         end = next(i for i, line in enumerate(made) if line.startswith("ended "))
         if made[end] != "ended 0":
             raise RuntimeError(f"seed {seed}: the generator {made[end]}: {counts}")

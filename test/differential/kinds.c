@@ -141,7 +141,7 @@ const struct kind kinds[] = {
 	{.name = "mmap.read", .nr = SYS_mmap, .args = "S*jl", .show = SHOW_BYTES, .composite = COMPOSITE_MAP, .data = true, .floor = 10, .choices = {0}},
 	{.name = "mmap.write", .nr = SYS_mmap, .args = "&*jl", .show = SHOW_BYTES, .composite = COMPOSITE_MAP, .data = true, .floor = 5, .weight = 8, .choices = {1, 1, 3, 4}},
 	{.name = "lseek.file", .nr = SYS_lseek, .args = "Sjf", .data = true, .choices = {0, 1, 2}},
-	{.name = "lseek.hole", .nr = SYS_lseek, .args = "Sjf", .data = true, .floor = 10, .weight = 2, .choices = {3 /* SEEK_DATA */, 4 /* SEEK_HOLE */}},
+	{.name = "lseek.hole", .nr = SYS_lseek, .args = "Sjf", .composite = COMPOSITE_HOLE, .data = true, .floor = 10, .weight = 2, .choices = {3 /* SEEK_DATA */, 4 /* SEEK_HOLE */}},
 	{.name = "fsync", .nr = SYS_fsync, .args = "s", .data = true, .weight = 1},
 	{.name = "fdatasync", .nr = SYS_fdatasync, .args = "S", .data = true, .weight = 1},
 	{.name = "syncfs", .nr = SYS_syncfs, .args = "s", .data = true, .weight = 1},

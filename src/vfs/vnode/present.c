@@ -170,8 +170,7 @@ int vnodes_touched(struct vnodes *all, const struct vnode_place *place, const st
 			v->base = look.mtime;
 			v->times_moved = true;
 		}
-		/* A call that changed nothing (an ACL removed that is not there) has not moved it: then it is that of our writing. */
-		if ((v->committing || !time_is_same(&real.st_ctim, &v->stamp.ctime)) && time_is_later(&real.st_ctim, &v->times.ctime))
+		if (time_is_later(&real.st_ctim, &v->times.ctime))
 			v->times.ctime = real.st_ctim;
 		if (times && times[1].tv_nsec != UTIME_OMIT)
 			set_mtime(v, &times[1], &real);

@@ -57,6 +57,9 @@ void times_of_closed(const struct vnode_times *stored, bool sealed, const struct
 	/* As a write-back leaves them; or one that was cut off before it set them. */
 	if (soon && (is_set_to(&real->st_mtim, &stored->mtime) || (!sealed && time_is_same(&real->st_mtim, &real->st_ctim))))
 		*ret = *stored;
+	/* Nobody writes to what is gone: the last change was that its name was removed. */
+	if (real->st_nlink == 0)
+		ret->ctime = real->st_ctim;
 }
 
 void times_loaded(struct vnode *v, const struct stat *real, bool fresh)
