@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,9 +215,56 @@ static void test_threads(void **state)
 	stand_tear_down(&s);
 }
 
+#define BACK_AND_FORTH 400
+#define SWINGS	       12
+#define SWINGING       (6 * 16384 + 100) /* some chunks, the last one short */
+
+static _Atomic bool swinging;
+
+/* The same two contents in turn; the last one is the first again. */
+static void *swing(void *data)
+{
+	static char bytes[2][SWINGING];
+	int fd = *(int *)data;
+
+	for (int i = 0; i < 2; i++)
+		memset(bytes[i], 'a' + i, SWINGING);
+	for (int i = 0; i <= SWINGS; i++)
+		check(pwrite(fd, bytes[i % 2], SWINGING, 0) == SWINGING);
+	swinging = false;
+	return NULL;
+}
+
+/* A chunk that is one thing when it is looked at, another when it is encrypted and the first again in the end is not forgotten. */
+static void test_back_and_forth(void **state)
+{
+	static char bytes[SWINGING];
+	pthread_t thread;
+	int fd;
+
+	(void)state;
+	wrong = 0;
+	memset(bytes, 'a', SWINGING);
+	stand_set_up(&s, "key=default");
+	stand_put(&s, "f", "", 0);
+	fd = stand_open(&s, "f", O_RDWR);
+	for (unsigned round = 0; round < BACK_AND_FORTH; round++) {
+		swinging = true;
+		assert_int_equal(pthread_create(&thread, NULL, swing, &fd), 0);
+		while (swinging)
+			check(stand_sync(&s, fd) == 0);
+		pthread_join(thread, NULL);
+		check(stand_sync(&s, fd) == 0);
+		stand_disk_holds(&s, "f", bytes, SWINGING);
+	}
+	assert_int_equal(wrong, 0);
+	close(fd);
+	stand_tear_down(&s);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads), cmocka_unit_test(test_back_and_forth)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

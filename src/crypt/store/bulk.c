@@ -152,6 +152,18 @@ static int put_cipher(const struct transfer *t, unsigned i, unsigned n, const ui
 	return 0;
 }
 
+/* N chunks from I on, as they are encrypted. */
+static int show_plain(const struct transfer *t, unsigned i, unsigned n, const uint8_t *bytes)
+{
+	const struct store_witness *witness = t->chunks ? NULL : t->plain->witness;
+	uint64_t size = t->s->chunk_size;
+	int r = 0;
+
+	for (unsigned k = 0; witness && r == 0 && k < n; k++)
+		r = witness->see(witness->data, bytes + k * size, size, (t->first + i + k) * size);
+	return r;
+}
+
 /* One batch: the plaintext, then nonces for all, then the ciphertext. */
 static int write_part(void *data, unsigned worker, uint64_t part)
 {
@@ -161,6 +173,8 @@ static int write_part(void *data, unsigned worker, uint64_t part)
 	uint8_t nonces[STORE_BATCH][XAES_NONCE_SIZE], *room = s->rooms[worker].bytes, *to = room;
 	int r = t->chunks ? 0 : take_plain(t, i, n, room);
 
+	if (r == 0)
+		r = show_plain(t, i, n, room);
 	if (r == 0)
 		r = s->env.random(nonces, n * sizeof(nonces[0]));
 	for (unsigned k = 0; r == 0 && k < n; k++) {

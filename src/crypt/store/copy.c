@@ -7,7 +7,8 @@
 #include "crypt/store/internal.h"
 
 /* As much as the file has of the LEN bytes (at most a chunk) at FROM. */
-static ssize_t copy_in_some(struct store *s, int fd, uint64_t from, size_t len, uint64_t offset)
+static ssize_t copy_in_some(struct store *s, int fd, uint64_t from, size_t len, uint64_t offset,
+			    const struct store_witness *witness)
 {
 	uint8_t *bytes;
 	ssize_t n;
@@ -20,15 +21,18 @@ static ssize_t copy_in_some(struct store *s, int fd, uint64_t from, size_t len, 
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	r = store_write(s, bytes, (size_t)n, offset);
+	r = witness && n > 0 ? witness->see(witness->data, bytes, (size_t)n, offset) : 0;
+	if (r == 0)
+		r = store_write(s, bytes, (size_t)n, offset);
 	return r < 0 ? r : n;
 }
 
 /* Whole chunks, as many as the file still has. */
-static int64_t copy_in_whole(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset)
+static int64_t copy_in_whole(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset,
+			     const struct store_witness *witness)
 {
 	uint64_t n = len / s->chunk_size < STORE_WINDOW ? len / s->chunk_size : STORE_WINDOW;
-	struct plain plain = {.fd = fd, .offset = from};
+	struct plain plain = {.fd = fd, .offset = from, .witness = witness};
 	unsigned done;
 	int r = chunk_leave_slot(s);
 
@@ -44,6 +48,11 @@ static int64_t copy_in_whole(struct store *s, int fd, uint64_t from, uint64_t le
 
 int64_t store_copy_in(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset)
 {
+	return store_copy_in_seen(s, fd, from, len, offset, NULL);
+}
+
+int64_t store_copy_in_seen(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset, const struct store_witness *witness)
+{
 	uint64_t done = 0;
 
 	if (s->mode != STORE_WRITE)
@@ -57,9 +66,9 @@ int64_t store_copy_in(struct store *s, int fd, uint64_t from, uint64_t len, uint
 		int64_t n = 0;
 
 		if (at == 0 && left >= s->chunk_size && left > store_inline_max(s))
-			n = copy_in_whole(s, fd, from + done, left, offset + done);
+			n = copy_in_whole(s, fd, from + done, left, offset + done, witness);
 		if (n == 0) {
-			n = copy_in_some(s, fd, from + done, left < s->chunk_size - at ? left : s->chunk_size - at, offset + done);
+			n = copy_in_some(s, fd, from + done, left < s->chunk_size - at ? left : s->chunk_size - at, offset + done, witness);
 			if (n == 0)
 				break;
 		}

@@ -190,6 +190,7 @@ struct plain {
 	uint8_t *bytes;
 	int fd;
 	uint64_t offset; /* in the file */
+	const struct store_witness *witness; /* of what is read from the file; or NULL */
 };
 /* Encrypt N chunks (at most STORE_WINDOW) and write them to new pages; their entries go into the tree. */
 int bulk_write_chunks(struct store *s, struct chunk *const *chunks, unsigned n);

@@ -115,6 +115,17 @@ int store_write(struct store *s, const void *bytes, size_t len, uint64_t offset)
  */
 int64_t store_copy_in(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset);
 
+/* Sees the LEN plain bytes that the store gets at OFFSET, in private memory, by any thread of the crew. An errno ends the copy. */
+struct store_witness {
+	int (*see)(void *data, const void *bytes, size_t len, uint64_t offset);
+	void *data;
+};
+/*
+ * The same before WITNESS (which may be NULL): the file may be written to meanwhile, and nobody else knows what was read. What is
+ * seen is in the store only as far as the result says; mostly a chunk at a time.
+ */
+int64_t store_copy_in_seen(struct store *s, int fd, uint64_t from, uint64_t len, uint64_t offset, const struct store_witness *witness);
+
 /*
  * As store_read(), of LEN bytes into the regular file FD at TO. Returns how many, fewer where the store ends; or a negative
  * errno, and then the file holds some of them, all of which authenticated. Holes of whole chunks are not written: what the

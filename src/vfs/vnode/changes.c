@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What of the plaintext differs from what stands in the store. A program's writes to it are no calls of ours, so a chunk is
- * hashed and the hash compared; a chunk that was read once for its hash is what is written, or it is read again after that: never
- * is a hash remembered of anything newer than what the store got.
+ * hashed and the hash compared. What has changed is read again to be encrypted, and hashed again as it is then: the hash that is
+ * remembered is that of the very bytes that the store got. (That of the first look is not: a chunk which was A then, B when it was
+ * read again and is A in the end would be taken for one that the store has.)
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -71,9 +72,22 @@ static int forget_hash(struct scan *s, uint64_t first, uint64_t count)
 	return 0;
 }
 
+/* A store_witness. */
+static int see_copied(void *data, const void *bytes, size_t len, uint64_t offset)
+{
+	struct scan *s = data;
+	uint64_t index = offset / s->chunk;
+
+	/* A part of one: the file was cut, or grew, just now. */
+	if (offset % s->chunk || len != chunk_len(s, index))
+		return forget_hash(s, index, 1);
+	return hasher_hash(s->v->all->hasher, bytes, len, &s->v->hashes[index]);
+}
+
 /* The run of changed chunks that waits, from the backing itself. */
 static int write_run(struct scan *s)
 {
+	const struct store_witness witness = {.see = see_copied, .data = s};
 	uint64_t from = s->run * s->chunk, len = s->runs * s->chunk;
 	int64_t n;
 
@@ -81,7 +95,7 @@ static int write_run(struct scan *s)
 		return 0;
 	if (len > s->size - from)
 		len = s->size - from;
-	n = s->v->backing->copy_in(s->v, from, len);
+	n = s->v->backing->copy_in(s->v, from, len, &witness);
 	if (n >= 0 && (uint64_t)n == len) {
 		s->runs = 0;
 		return 0;
@@ -266,7 +280,7 @@ static int write_tail(struct vnode *v, uint64_t size)
 
 	if (size <= v->tail_from)
 		return 0;
-	n = v->backing->copy_in(v, v->tail_from, size - v->tail_from);
+	n = v->backing->copy_in(v, v->tail_from, size - v->tail_from, NULL);
 	if (n < 0)
 		return (int)n;
 	v->tail_from += (uint64_t)n;

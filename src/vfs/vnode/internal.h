@@ -45,8 +45,8 @@ struct vnode_backing {
 	void (*set_mode)(struct vnode *v, mode_t mode);
 	/* Bytes, fewer only at the end. */
 	ssize_t (*read)(struct vnode *v, void *bytes, size_t len, uint64_t offset);
-	/* All of LEN bytes into the store. */
-	int64_t (*copy_in)(struct vnode *v, uint64_t offset, uint64_t len);
+	/* All of LEN bytes into the store; see store_copy_in_seen(). */
+	int64_t (*copy_in)(struct vnode *v, uint64_t offset, uint64_t len, const struct store_witness *witness);
 	/* Where the next data begins and ends, at or behind OFFSET. -ENXIO: there is none. */
 	int (*next_data)(struct vnode *v, uint64_t offset, uint64_t *ret_from, uint64_t *ret_to);
 	/* Has anybody it open for writing, or mapped so? */

@@ -146,9 +146,9 @@ static ssize_t read_some(struct vnode *v, void *bytes, size_t len, uint64_t offs
 	return (ssize_t)done;
 }
 
-static int64_t copy_in(struct vnode *v, uint64_t offset, uint64_t len)
+static int64_t copy_in(struct vnode *v, uint64_t offset, uint64_t len, const struct store_witness *witness)
 {
-	return store_copy_in(v->store, v->memfd, offset, len, offset);
+	return store_copy_in_seen(v->store, v->memfd, offset, len, offset, witness);
 }
 
 static int next_data(struct vnode *v, uint64_t offset, uint64_t *ret_from, uint64_t *ret_to)
